@@ -1,0 +1,57 @@
+/**
+ * The settings of the hot path: every limit with its unit in its name and its default. One value for a run: a stage
+ * copies what it needs when it is reset. base/settings-schema.ts says what each means and what it may be; it is
+ * loaded only where a configuration is read, because that costs more than a short read.
+ */
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const defaultSettings = {
+  sensor: {
+    id: 'earshot',
+    poolId: 'default',
+  },
+  capture: {
+    filesOpenMax: 12,
+  },
+  decode: {
+    vni: 'isolate' as 'isolate' | 'merge',
+    depthMax: 16,
+    pathsMax: 65536,
+    vxlanPorts: [4789, 8472],
+    genevePorts: [6081],
+    checksums: false,
+  },
+  flow: {
+    flowsMax: 1 << 20,
+    idleTimeoutMs: 300_000,
+    halfOpenTimeoutMs: 30_000,
+    closedLingerMs: 5_000,
+    holeWaitMs: 5_000,
+    ackedHoleWaitMs: 200,
+    heldBytesMax: 1 * MIB,
+    heldBytesTotalMax: 128 * MIB,
+    fragmentedPacketsMax: 1024,
+    fragmentTimeoutMs: 15_000,
+  },
+  http: {
+    bodyBytes: 16 * KIB,
+    headBytesMax: 65_000,
+    headersMax: 1024,
+    callsInFlightMax: 1 << 18,
+    pipelineMax: 256,
+    trustedProxies: [] as string[],
+  },
+  normalise: {
+    duplicateWindowMs: 2_000,
+    duplicatesMax: 1 << 16,
+  },
+  memory: {
+    blockBytesMax: 256 * MIB,
+  },
+  formats: {
+    uapEdgeVersion: '1.0',
+  },
+};
+
+export type Settings = typeof defaultSettings;

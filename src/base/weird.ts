@@ -1,0 +1,405 @@
+/**
+ * Weirds: odd traffic is data, not an exception. One table gives each oddity its name, its meaning and what an
+ * operator can do; raising one is an array increment. `docs/weirds.md` is generated from this table.
+ *
+ * Names: `<stage>.<protocol>.<condition>`; limits: `limit.<stage>.<name>`, whose `meaning` ends with the
+ * behaviour in brackets: [stop-flow], [drop-oldest], [cut-body], [cut-head], [refuse-new], [declare-gap], [drop].
+ * `zeek` is the name of Zeek's weird for the same thing, where there is one.
+ */
+export interface Weird {
+  readonly name: string;
+  readonly meaning: string;
+  readonly next: string;
+  readonly zeek?: string;
+}
+
+const SNAPLEN = 'Capture whole packets: raise the snap length or the MTU of the mirror target.';
+const OFFLOAD = 'Nothing: mirrored packets often carry checksums that the network card fills in later.';
+const HOSTILE = 'Look at the sender: common software does not send this.';
+const NOTHING = 'Nothing: this is how networks are.';
+const LOSS = 'Look for packet loss on the way to the sensor (mirror bandwidth, kernel drops).';
+const RAISE = 'Raise the limit in the configuration if this traffic matters.';
+const CUT_FILE = 'Copy the file again: its end is missing.';
+
+const table = [
+  // capture
+  { name: 'capture.file.cut', meaning: 'The file ends in the middle of a packet; all packets before it were read.', next: CUT_FILE },
+  {
+    name: 'capture.file.compressed_cut',
+    meaning: 'The compressed file ends early or is damaged; all packets before the damage were read.',
+    next: CUT_FILE,
+  },
+  {
+    name: 'capture.pcap.bad_length',
+    meaning: 'A packet record states an impossible length; reading the file stops there.',
+    next: CUT_FILE,
+  },
+  {
+    name: 'capture.pcap.out_of_order',
+    meaning: 'Packet time went back by more than a second.',
+    next: 'Sort the file with reordercap, or read the files in one command so that they are merged.',
+  },
+  {
+    name: 'capture.pcapng.bad_block',
+    meaning: 'A block states an impossible length or its two lengths differ; reading the file stops there.',
+    next: CUT_FILE,
+  },
+  {
+    name: 'capture.pcapng.bad_packet',
+    meaning: 'A packet block states more captured bytes than it holds; the packet was skipped.',
+    next: CUT_FILE,
+  },
+  {
+    name: 'capture.pcapng.bad_option',
+    meaning: 'An option of an interface states more bytes than its block holds; the options from there on were ignored.',
+    next: CUT_FILE,
+  },
+  { name: 'capture.pcapng.unknown_interface', meaning: 'A packet block names an interface that was not described.', next: CUT_FILE },
+  {
+    name: 'capture.pcapng.no_timestamp',
+    meaning: 'A simple packet block carries no time; the time of the packet before it is used.',
+    next: NOTHING,
+  },
+  {
+    name: 'capture.packet.too_long',
+    meaning: 'A packet is longer than the packet buffer and was skipped.',
+    next: 'Switch large receive offload off on the capturing interface.',
+  },
+  {
+    name: 'capture.link.unsupported',
+    meaning: 'Packets of an interface with a link type that Earshot does not read were skipped.',
+    next: 'Capture on an Ethernet, raw IP, SLL or loopback interface.',
+  },
+  {
+    name: 'limit.capture.interfaces',
+    meaning: 'More capture interfaces than are told apart; packets of later ones were skipped. [refuse-new]',
+    next: 'Read the files one at a time.',
+  },
+  {
+    name: 'limit.capture.files_open',
+    meaning: 'A file was due but had to wait, because capture.filesOpenMax others were being read; its packets come late. [refuse-new]',
+    next: 'Merge some of the files with mergecap first.',
+  },
+  // decode
+  { name: 'decode.link.truncated', meaning: 'The packet ends inside its link-layer header.', next: SNAPLEN, zeek: 'truncated_link_header' },
+  { name: 'decode.link.unknown_type', meaning: 'The link header names a protocol that Earshot does not look into.', next: NOTHING },
+  { name: 'decode.vlan.truncated', meaning: 'The packet ends inside a VLAN tag.', next: SNAPLEN },
+  { name: 'decode.mpls.truncated', meaning: 'The packet ends inside the MPLS label stack.', next: SNAPLEN },
+  {
+    name: 'decode.pppoe.truncated',
+    meaning: 'The packet ends inside its PPPoE or PPP header.',
+    next: SNAPLEN,
+    zeek: 'truncated_pppoe_header',
+  },
+  { name: 'decode.ipv4.truncated', meaning: 'The packet ends inside its IPv4 header.', next: SNAPLEN, zeek: 'truncated_IP' },
+  {
+    name: 'decode.ipv4.bad_header',
+    meaning: 'Version or header length of an IPv4 header is impossible.',
+    next: HOSTILE,
+    zeek: 'invalid_IP_header_size',
+  },
+  {
+    name: 'decode.ipv4.bad_length',
+    meaning: 'The IPv4 total length is shorter than the header.',
+    next: HOSTILE,
+    zeek: 'invalid_IP_header_size',
+  },
+  {
+    name: 'decode.ipv4.cut',
+    meaning: 'Fewer bytes were captured than the IPv4 total length says: a hole of known size.',
+    next: SNAPLEN,
+    zeek: 'truncated_IP',
+  },
+  {
+    name: 'decode.ipv4.bad_checksum',
+    meaning: 'The IPv4 header checksum is wrong; the packet is used all the same.',
+    next: OFFLOAD,
+    zeek: 'bad_IP_checksum',
+  },
+  {
+    name: 'decode.ipv6.truncated',
+    meaning: 'The packet ends inside its IPv6 header or an extension header.',
+    next: SNAPLEN,
+    zeek: 'truncated_IPv6',
+  },
+  { name: 'decode.ipv6.bad_header', meaning: 'The version field of an IPv6 header is not 6.', next: HOSTILE },
+  {
+    name: 'decode.ipv6.cut',
+    meaning: 'Fewer bytes were captured than the IPv6 payload length says: a hole of known size.',
+    next: SNAPLEN,
+    zeek: 'truncated_IPv6',
+  },
+  { name: 'decode.tcp.truncated', meaning: 'The packet ends inside its TCP header.', next: SNAPLEN, zeek: 'truncated_tcp_header' },
+  {
+    name: 'decode.tcp.bad_offset',
+    meaning: 'The TCP data offset is shorter than the header or longer than the packet.',
+    next: HOSTILE,
+    zeek: 'bad_TCP_header_len',
+  },
+  {
+    name: 'decode.tcp.bad_checksum',
+    meaning: 'The TCP checksum is wrong; the segment is used all the same.',
+    next: OFFLOAD,
+    zeek: 'bad_TCP_checksum',
+  },
+  { name: 'decode.udp.truncated', meaning: 'The packet ends inside its UDP header.', next: SNAPLEN, zeek: 'truncated_udp_header' },
+  { name: 'decode.udp.bad_length', meaning: 'The UDP length is shorter than its header.', next: HOSTILE },
+  { name: 'decode.gre.truncated', meaning: 'The packet ends inside its GRE header.', next: SNAPLEN, zeek: 'truncated_GRE' },
+  {
+    name: 'decode.gre.unknown',
+    meaning: 'GRE version, flags or protocol that Earshot does not look into.',
+    next: NOTHING,
+    zeek: 'unknown_gre_version',
+  },
+  { name: 'decode.erspan.truncated', meaning: 'The packet ends inside its ERSPAN header.', next: SNAPLEN },
+  { name: 'decode.vxlan.truncated', meaning: 'The packet ends inside its VXLAN header.', next: SNAPLEN },
+  { name: 'decode.geneve.truncated', meaning: 'The packet ends inside its GENEVE header or options.', next: SNAPLEN },
+  { name: 'decode.teredo.malformed', meaning: 'A Teredo packet ends inside its headers.', next: NOTHING },
+  { name: 'decode.gtp.truncated', meaning: 'The packet ends inside its GTP-U header or its extension headers.', next: SNAPLEN },
+  { name: 'decode.l2tp.truncated', meaning: 'The packet ends inside its L2TP header.', next: SNAPLEN },
+  { name: 'decode.nsh.truncated', meaning: 'The packet ends inside its network service header (NSH).', next: SNAPLEN },
+  { name: 'decode.nsh.bad_length', meaning: 'A network service header (NSH) states a length shorter than itself.', next: HOSTILE },
+  { name: 'decode.ayiya.truncated', meaning: 'The packet ends inside its AYIYA header.', next: SNAPLEN },
+  {
+    name: 'limit.decode.depth',
+    meaning: 'More nested headers than decode.depthMax; the packet was left out. [drop]',
+    next: RAISE,
+    zeek: 'exceeded_tunnel_max_depth',
+  },
+  {
+    name: 'limit.decode.paths',
+    meaning: 'More distinct encapsulation paths than decode.pathsMax; later ones are reported as "other". [refuse-new]',
+    next: RAISE,
+  },
+  // flow
+  {
+    name: 'flow.fragment.overlap',
+    meaning: 'Two fragments of one IP packet overlap; the first copy of each byte wins.',
+    next: HOSTILE,
+    zeek: 'fragment_overlap',
+  },
+  {
+    name: 'flow.fragment.inconsistent',
+    meaning: 'Overlapping fragments carry different bytes, or state different ends.',
+    next: HOSTILE,
+    zeek: 'fragment_inconsistency',
+  },
+  {
+    name: 'flow.fragment.too_large',
+    meaning: 'Fragments add up to more than an IP packet can hold.',
+    next: HOSTILE,
+    zeek: 'excessively_large_fragment',
+  },
+  { name: 'flow.fragment.timeout', meaning: 'A fragmented packet was given up because parts of it never came.', next: LOSS },
+  {
+    name: 'limit.flow.fragments',
+    meaning: 'More fragmented packets under way than flow.fragmentedPacketsMax, or more bytes in them than allowed. [drop-oldest]',
+    next: RAISE,
+  },
+  {
+    name: 'limit.flow.flows',
+    meaning: 'More flows than flow.flowsMax; the longest idle of a sample made room. [drop-oldest]',
+    next: RAISE,
+  },
+  {
+    name: 'limit.flow.held_bytes',
+    meaning: 'More bytes held behind a hole of one flow than flow.heldBytesMax; the hole was declared a gap. [declare-gap]',
+    next: LOSS,
+  },
+  {
+    name: 'limit.flow.held_bytes_total',
+    meaning: 'More bytes held behind holes than flow.heldBytesTotalMax; the hole was declared a gap. [declare-gap]',
+    next: LOSS,
+  },
+  { name: 'flow.tcp.midstream', meaning: 'A connection was already open when its first packet was seen.', next: NOTHING },
+  { name: 'flow.tcp.out_of_order', meaning: 'A segment came before the one that it follows.', next: NOTHING },
+  { name: 'flow.tcp.retransmission', meaning: 'A segment repeats bytes that were already seen.', next: NOTHING },
+  {
+    name: 'flow.tcp.overlap_differs',
+    meaning: 'A repeated byte range carries other bytes than its first copy; the first copy wins.',
+    next: HOSTILE,
+    zeek: 'rexmit_inconsistency',
+  },
+  { name: 'flow.tcp.gap', meaning: 'Bytes of a stream were never captured.', next: LOSS, zeek: 'content_gap' },
+  { name: 'flow.tcp.cut_segment', meaning: 'A segment was captured only in part: a hole of known size.', next: SNAPLEN },
+  {
+    name: 'flow.tcp.ack_before_data',
+    meaning: 'Data was acknowledged before it was seen; its place was kept for a bounded time.',
+    next: NOTHING,
+  },
+  { name: 'flow.tcp.ack_impossible', meaning: 'An acknowledgement lies absurdly far beyond the data; it was ignored.', next: HOSTILE },
+  { name: 'flow.tcp.keep_alive', meaning: 'A keep-alive probe repeated the last byte of the stream.', next: NOTHING },
+  { name: 'flow.tcp.urgent_byte', meaning: 'An out-of-band urgent byte was taken out of the stream.', next: HOSTILE },
+  { name: 'flow.tcp.syn_data', meaning: 'A SYN carried data (TCP fast open).', next: NOTHING, zeek: 'SYN_with_data' },
+  { name: 'flow.tcp.syn_data_refused', meaning: 'Data in a SYN was not acknowledged and therefore discarded.', next: NOTHING },
+  { name: 'flow.tcp.syn_reused', meaning: 'A new SYN on a live connection: the old one ended unseen.', next: LOSS, zeek: 'SYN_seq_jump' },
+  { name: 'flow.tcp.split_handshake', meaning: 'Both ends sent a SYN without ACK (simultaneous open or split handshake).', next: HOSTILE },
+  { name: 'flow.tcp.bad_rst', meaning: 'A reset lies outside the window and was ignored.', next: HOSTILE },
+  { name: 'flow.tcp.data_after_reset', meaning: 'Data came after a reset.', next: NOTHING, zeek: 'data_after_reset' },
+  {
+    name: 'flow.tcp.data_after_fin',
+    meaning: 'Data lies beyond the end that a FIN set; it was ignored.',
+    next: HOSTILE,
+    zeek: 'data_after_fin',
+  },
+  { name: 'flow.tcp.outside_window', meaning: 'A segment lies absurdly far from the stream and was ignored.', next: HOSTILE },
+  {
+    name: 'flow.vlan.asymmetric',
+    meaning: 'The two directions of a connection carry different VLAN tags, MPLS labels or tunnel ids; they were joined.',
+    next: NOTHING,
+  },
+  // http
+  { name: 'http.identify.unknown', meaning: 'The start of a stream is no protocol that Earshot knows.', next: NOTHING },
+  { name: 'http.http1.resynchronised', meaning: 'After a hole or garbage the next message was found again.', next: LOSS },
+  {
+    name: 'http.http1.skipped_bytes',
+    meaning: 'Bytes between two messages belong to neither.',
+    next: HOSTILE,
+    zeek: 'unexpected_server_HTTP_data',
+  },
+  { name: 'http.http1.lf_only', meaning: 'Lines of a head end with LF alone.', next: HOSTILE, zeek: 'line_terminated_with_single_LF' },
+  { name: 'http.http1.cr_only', meaning: 'A bare CR stands inside a head.', next: HOSTILE, zeek: 'line_terminated_with_single_CR' },
+  {
+    name: 'http.http1.folded_header',
+    meaning: 'A header value goes on in the next line (obsolete folding); the line break became spaces.',
+    next: NOTHING,
+  },
+  {
+    name: 'http.http1.header_without_colon',
+    meaning: 'A header line has no colon; it is reported as a name with an empty value.',
+    next: HOSTILE,
+  },
+  { name: 'http.http1.space_before_colon', meaning: 'White space stands between a header name and its colon.', next: HOSTILE },
+  { name: 'http.http1.bad_header_name', meaning: 'A header name holds bytes that are no token characters.', next: HOSTILE },
+  { name: 'http.http1.nul_in_head', meaning: 'A head holds a NUL byte.', next: HOSTILE },
+  { name: 'http.http1.non_ascii_head', meaning: 'A head holds bytes outside ASCII.', next: NOTHING },
+  { name: 'http.http1.space_in_target', meaning: 'The request target holds white space.', next: HOSTILE },
+  { name: 'http.http1.odd_request_line', meaning: 'The request line has extra white space, or none where it belongs.', next: HOSTILE },
+  { name: 'http.http1.odd_status_line', meaning: 'The status line is not as RFC 9112 has it, but its meaning is clear.', next: HOSTILE },
+  { name: 'http.http1.unknown_version', meaning: 'The HTTP version is not 0.9, 1.0 or 1.1.', next: HOSTILE, zeek: 'unknown_HTTP_version' },
+  { name: 'http.http1.http09', meaning: 'A request without a version (HTTP/0.9).', next: NOTHING },
+  { name: 'http.http1.absolute_form', meaning: 'The request target is a whole URI (a client of a proxy).', next: NOTHING },
+  { name: 'http.http1.missing_host', meaning: 'An HTTP/1.1 request without a Host header.', next: HOSTILE, zeek: 'missing_HTTP_host' },
+  { name: 'http.http1.several_hosts', meaning: 'A request with more than one Host header; the first counts.', next: HOSTILE },
+  {
+    name: 'http.http1.length_and_chunked',
+    meaning: 'A message has both Content-Length and Transfer-Encoding: chunked; chunked counts (RFC 9112, 6.3).',
+    next: 'Look for request smuggling.',
+  },
+  {
+    name: 'http.http1.conflicting_lengths',
+    meaning: 'A message has several different Content-Length values; the first counts.',
+    next: 'Look for request smuggling.',
+  },
+  { name: 'http.http1.repeated_length', meaning: 'A message repeats the same Content-Length.', next: NOTHING },
+  { name: 'http.http1.bad_length', meaning: 'A Content-Length is not a number; it was ignored.', next: HOSTILE },
+  {
+    name: 'http.http1.odd_transfer_coding',
+    meaning: 'A Transfer-Encoding that is not just "chunked".',
+    next: 'Look for request smuggling.',
+  },
+  { name: 'http.http1.chunked_in_http10', meaning: 'An HTTP/1.0 message with Transfer-Encoding.', next: 'Look for request smuggling.' },
+  {
+    name: 'http.http1.bad_chunk_size',
+    meaning: 'A chunk size is no hexadecimal number; the rest of the body could not be framed.',
+    next: HOSTILE,
+  },
+  { name: 'http.http1.bad_chunk_end', meaning: 'A chunk does not end with a line break.', next: HOSTILE },
+  { name: 'http.http1.chunk_extension', meaning: 'A chunk carries an extension; it was skipped.', next: NOTHING },
+  { name: 'http.http1.trailers', meaning: 'A chunked body ends with trailer fields.', next: NOTHING },
+  { name: 'http.http1.gap_in_head', meaning: 'A hole lies inside a head; what came before it is reported.', next: LOSS },
+  { name: 'http.http1.gap_in_body', meaning: 'A hole lies inside a body.', next: LOSS },
+  {
+    name: 'http.http1.response_without_request',
+    meaning: 'A response whose request was not captured.',
+    next: LOSS,
+    zeek: 'unmatched_HTTP_reply',
+  },
+  { name: 'http.http1.request_without_response', meaning: 'A request whose response was not captured.', next: LOSS },
+  { name: 'http.http1.early_response', meaning: 'The response was complete before its request was.', next: NOTHING },
+  { name: 'http.http1.pipelined', meaning: 'A request was sent before the response to the one before it.', next: NOTHING },
+  { name: 'http.http1.reversed_direction', meaning: 'The side that accepted the connection sent the requests.', next: NOTHING },
+  {
+    name: 'limit.http.head_bytes',
+    meaning: 'A head is longer than http.headBytesMax; its first part is reported. [cut-head]',
+    next: RAISE,
+  },
+  {
+    name: 'limit.http.headers',
+    meaning: 'A head has more header fields than http.headersMax; the first ones are reported. [cut-head]',
+    next: RAISE,
+  },
+  { name: 'limit.http.calls', meaning: 'More calls in flight than http.callsInFlightMax; the flow was given up. [stop-flow]', next: RAISE },
+  {
+    name: 'limit.http.pipeline',
+    meaning:
+      'More unanswered requests on one connection than http.pipelineMax; the oldest was reported without its response. [drop-oldest]',
+    next: RAISE,
+  },
+  {
+    name: 'http.coding.corrupt',
+    meaning: 'A compressed body could not be decoded; what was decoded before the fault is kept.',
+    next: NOTHING,
+  },
+  {
+    name: 'http.coding.unknown',
+    meaning: 'A Content-Encoding that Earshot does not decode; the bytes are kept as they are.',
+    next: NOTHING,
+  },
+  {
+    name: 'http.coding.too_deep',
+    meaning: 'More Content-Encodings over each other than are decoded; the bytes are kept as they are.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.coding.mislabelled',
+    meaning: 'A body is not in the Content-Encoding that its header names; the bytes are kept as they are.',
+    next: NOTHING,
+  },
+  {
+    name: 'http.coding.bomb',
+    meaning: 'A few bytes of a compressed body stand for megabytes; what came before them is kept.',
+    next: HOSTILE,
+  },
+  { name: 'http.proxy.malformed', meaning: 'A PROXY protocol header could not be read.', next: 'Check the load balancer that writes it.' },
+  { name: 'http.tls.malformed', meaning: 'A TLS ClientHello could not be read.', next: NOTHING },
+  // memory
+  {
+    name: 'limit.memory.block_bytes',
+    meaning: 'memory.blockBytesMax is spent: a body was cut, a hole declared a gap, or a call refused. [cut-body]',
+    next: 'Give the sensor more memory or keep less of each body.',
+  },
+  // the sensor itself
+  {
+    name: 'sensor.bug',
+    meaning: 'A fault of Earshot itself; the packet was left out and the sensor went on.',
+    next: 'Please report it with the log line.',
+  },
+] as const satisfies readonly Weird[];
+
+export type WeirdName = (typeof table)[number]['name'];
+
+/** Every weird, in the order of the path. */
+export const weirds: readonly Weird[] = table;
+/** How often each was raised, by index. */
+export const weirdCounts: Float64Array = new Float64Array(table.length);
+const counts = weirdCounts;
+
+/** The index of a weird; ask once, at load. */
+export function weird(name: WeirdName): number {
+  return table.findIndex((w) => w.name === name);
+}
+
+/** Counts one. */
+export function raise(index: number): void {
+  counts[index]++;
+}
+
+/** How often the weird of that name was raised. */
+export function weirdCount(name: WeirdName): number {
+  return counts[weird(name)];
+}
+
+export function resetWeirds(): void {
+  counts.fill(0);
+}
