@@ -1,0 +1,109 @@
+/**
+ * ApiCall: the versioned public record of one request with its response. `schemas/api-call.schema.json` is
+ * generated from this file; normalise/encode.ts writes it as canonical JSON, byte for byte, without making objects.
+ *
+ * Strings that come from the wire (targets, header names and values, reasons): valid UTF-8 is kept as it is;
+ * a string that is not valid UTF-8 is given as Latin-1, so that each byte is one character and none is lost.
+ * Absent keys mean "does not apply"; `null` is used only where the schema says so.
+ */
+import { z } from 'zod';
+import { causes, SCHEMA } from './causes.ts';
+
+const timeUs = z.number().int().describe('Packet time, microseconds since 1970-01-01T00:00:00Z.');
+const wire = z.string();
+const headers = z.array(z.tuple([wire, wire])).describe('Name and value as on the wire, in order, with repeats.');
+
+const body = z
+  .strictObject({
+    bytes: z
+      .number()
+      .int()
+      .min(0)
+      .describe('True length: bytes of the body on the wire after transfer-decoding, holes included where their size is known.'),
+    kept: z.number().int().min(0).describe('Bytes that `text` or `base64` stand for, after content-decoding.'),
+    text: z.string().optional().describe('The kept bytes when they are valid UTF-8.'),
+    base64: z.string().optional().describe('The kept bytes otherwise.'),
+    coding: wire.optional().describe('Content-Encoding as sent.'),
+    decoded: z.literal(true).optional().describe('The kept bytes were content-decoded.'),
+    cut: z.literal(true).optional().describe('More followed than was kept.'),
+    gapBytes: z.number().int().min(1).optional().describe('Bytes of the body that were never captured.'),
+    contentType: wire.optional(),
+  })
+  .describe('Body of one side. `kept` bytes are given as text or base64; neither key is there when nothing was kept.');
+
+const endpoint = z.strictObject({
+  address: z.string().describe('IPv4 dotted, IPv6 as RFC 5952.'),
+  port: z.number().int().min(0).max(65535),
+});
+
+const layer = z
+  .strictObject({
+    type: z.enum(['vlan', 'mpls', 'pppoe', 'gre', 'erspan', 'ipip', 'vxlan', 'geneve', 'teredo', 'gtp', 'l2tp', 'nsh', 'other']),
+    source: z.string().optional().describe('Outer source address.'),
+    destination: z.string().optional().describe('Outer destination address.'),
+    vni: z.number().int().optional().describe('VXLAN or GENEVE network identifier.'),
+    vlan: z.number().int().optional().describe('VLAN identifier, 12 bit.'),
+    key: z.number().int().optional().describe('GRE key, unsigned.'),
+    session: z.number().int().optional().describe('ERSPAN or PPPoE session.'),
+    label: z.number().int().optional().describe('MPLS label, 20 bit.'),
+    teid: z.number().int().optional().describe('GTP-U tunnel endpoint identifier, unsigned.'),
+  })
+  .describe('One outer layer, outermost first.');
+
+export const apiCallSchema = z.strictObject({
+  schema: z.literal(SCHEMA),
+  id: z.string().describe('sensor.epoch.worker.sequence; never changes.'),
+  complete: z.boolean().describe('Request and response are whole (bodies may still be cut at the keep limit).'),
+  causes: z.array(z.enum(causes)).optional().describe('Why the call is not complete.'),
+  client: endpoint,
+  server: endpoint,
+  clientIp: z
+    .strictObject({
+      address: z.string(),
+      source: z.enum(['connection', 'proxy-protocol', 'forwarded', 'x-forwarded-for', 'x-real-ip']),
+    })
+    .describe('Best knowledge of the original client.'),
+  scheme: z.enum(['http', 'https']),
+  host: z.string().nullable().describe('Host header or authority of the target, in lower case, port included.'),
+  pathTemplate: z.string().nullable().describe('The path with identifiers replaced by their type: /users/{int}.'),
+  request: z
+    .strictObject({
+      firstByteUs: timeUs,
+      lastByteUs: timeUs,
+      method: wire,
+      target: wire.describe('Request target as on the wire.'),
+      path: wire.describe('Path of the target.'),
+      query: wire.optional().describe('What follows the first question mark, without it.'),
+      version: z.string().describe('"0.9", "1.0", "1.1", or what the wire said.'),
+      headers,
+      trailers: headers.optional(),
+      body,
+    })
+    .nullable()
+    .describe('null: the request was not captured.'),
+  response: z
+    .strictObject({
+      firstByteUs: timeUs,
+      lastByteUs: timeUs,
+      status: z.number().int().min(0).max(999).nullable().describe('null: an HTTP/0.9 response, which has none.'),
+      reason: wire,
+      version: z.string(),
+      headers,
+      trailers: headers.optional(),
+      body,
+    })
+    .nullable()
+    .describe('null: the response was not captured.'),
+  latencyUs: z.number().int().optional().describe('Last byte of the request to first byte of the response.'),
+  durationUs: z.number().int().optional().describe('First byte of the request to last byte of the response.'),
+  connection: z.strictObject({
+    depth: z.number().int().min(1).describe('Place of the call on its connection, from 1.'),
+    midstream: z.literal(true).optional().describe('The connection was open before its first packet was seen.'),
+    interface: z.number().int().min(0).describe('Capture interface, counted from 0.'),
+    tunnelled: z.enum(['connect', 'socks']).optional().describe('The call came inside a proxied connection.'),
+  }),
+  encapsulation: z.array(layer),
+  weirds: z.array(z.string()).optional().describe('Oddities of this call, by name (docs/weirds.md).'),
+});
+
+export type ApiCall = z.infer<typeof apiCallSchema>;
