@@ -1,0 +1,118 @@
+/**
+ * The hot path as one synchronous function: a packet in, finished transactions out. Live capture, files, tests,
+ * fuzzers and benches all run this and nothing else.
+ *
+ *   Packet -> decode -> Segment -> (defragment) -> accept -> Chunk -> parse -> Transaction -> take
+ *
+ * `take` gets each finished call by its row number; the pipeline gives the row back afterwards.
+ */
+import { resetBlocks } from '../base/blocks.ts';
+import { counter, counts, resetCounters } from '../base/counters.ts';
+import type { Settings } from '../base/settings.ts';
+import { raise, resetWeirds, weird } from '../base/weird.ts';
+import type { Packet } from '../capture/packet.ts';
+import { decode, decodeReassembled, resetDecode } from '../decode/decode.ts';
+import { FRAGMENT, Segment, TCP, verdictNames } from '../decode/segment.ts';
+import { Chunk } from '../flow/chunk.ts';
+import { defragment, finishDefragmentation, joined, resetDefragmentation } from '../flow/defragment.ts';
+import { accept, expire, finish, MORE, NONE, nextChunk, ONE, resetReassembly } from '../flow/reassemble.ts';
+import { resetContentCoding } from '../http/content-coding.ts';
+import { nextFinished } from '../http/pairing.ts';
+import { finishHttp, parse, resetHttp } from '../http/parse.ts';
+import { releaseCall } from '../http/transaction.ts';
+
+const C = counts;
+const DROPPED = verdictNames.map((name) => counter(`packets.dropped{${name}}`));
+const BUG = weird('sensor.bug');
+const FRAGMENTS_NESTED_MAX = 8;
+
+const segment = new Segment();
+const chunk = new Chunk();
+let take: (call: number) => void = () => {};
+
+/**
+ * Forgets everything and takes over the settings; `onCall` receives every finished call from now on. With
+ * `keepCounts` the counters go on, because the capture has been opened and counts already.
+ */
+export function resetPipeline(settings: Settings, onCall: (call: number) => void, keepCounts = false): void {
+  take = onCall;
+  if (!keepCounts) {
+    resetCounters();
+    resetWeirds();
+  }
+  resetHttp(settings);
+  resetBlocks(settings.memory.blockBytesMax);
+  resetDecode(settings);
+  resetDefragmentation(settings);
+  resetReassembly(settings);
+  resetContentCoding();
+}
+
+/** Takes one packet, with its time in `packetTimeUs`. Never throws. */
+export function processPacket(packet: Packet): void {
+  try {
+    step(packet);
+  } catch (error) {
+    onBug(error);
+  }
+}
+
+function step(packet: Packet): void {
+  if (expire()) drain();
+  let verdict = decode(packet, segment);
+  if (verdict === FRAGMENT) verdict = rejoin();
+  if (verdict !== TCP) {
+    C[DROPPED[verdict]]++;
+    return;
+  }
+  const answer = accept(segment, chunk);
+  if (answer === NONE) return;
+  if (answer === ONE) {
+    parse(chunk);
+    handOn();
+  } else if (answer === MORE) drain();
+}
+
+/** Fragments that complete a packet are decoded on; the verdict is FRAGMENT while parts are missing. */
+function rejoin(): number {
+  let verdict = FRAGMENT;
+  for (let i = 0; verdict === FRAGMENT && i < FRAGMENTS_NESTED_MAX; i++) {
+    if (!defragment(segment)) return FRAGMENT;
+    verdict = decodeReassembled(segment.fragmentProtocol, joined.at, joined.end, segment);
+  }
+  return verdict;
+}
+
+function drain(): void {
+  while (nextChunk(chunk)) {
+    parse(chunk);
+    handOn();
+  }
+}
+
+function handOn(): void {
+  for (let call = nextFinished(); call !== 0; call = nextFinished()) {
+    take(call);
+    releaseCall(call);
+  }
+}
+
+/** The capture is over: every connection is closed as it stands. */
+export function finishPipeline(): void {
+  try {
+    finish();
+    drain();
+    finishDefragmentation();
+    finishHttp();
+  } catch (error) {
+    onBug(error);
+  }
+}
+
+/** The last bug, for the log; `sensor.bug` counts them all. */
+export let lastBug: unknown;
+
+function onBug(error: unknown): void {
+  raise(BUG);
+  lastBug = error;
+}
