@@ -1,0 +1,272 @@
+/**
+ * The bench: Earshot beside its peers on generated captures, as ratios of processor time within one run, because
+ * machines differ and are shared.
+ *
+ *   npm run bench [-- [KIND...] [--runs N] [--quick] [--json FILE]]
+ *
+ * KIND: small, vxlan, short, large, gzip, reordered, lossy, idle, micro; all of them when none is named.
+ * Earshot writes full JSON lines (all headers, bodies to 4096 bytes) to /dev/null. The peers are Suricata 7 (one
+ * thread, no rules, HTTP log with all headers: bench/suricata.yaml) and tcpdump (which only copies), each when
+ * installed. All of them run in turn, and medians count. A run apart compares every record with the truth.
+ *
+ * Bars that are missed are printed; the exit code is 1 only when calls are wrong.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import type { TrafficKind } from '../test/support/traffic-options.ts';
+import { KEPT_BYTES_MAX, readTruth } from '../test/support/truth.ts';
+import { idleCapture, trafficCapture } from './captures.ts';
+import { measure, median, type Usage } from './measure.ts';
+import { type Verdict, Verifier, verdictText, verifyStream } from './verify.ts';
+
+interface Scenario {
+  readonly kind: TrafficKind;
+  /** Large enough that Suricata needs PEER_SECONDS_MIN where it takes part. */
+  readonly megabytes: number;
+  readonly peers: boolean;
+  /** The most processor time that Earshot may need, as a share of Suricata's. */
+  readonly bar?: number;
+}
+
+const scenarios: readonly Scenario[] = [
+  { kind: 'small', megabytes: 400, peers: true, bar: 0.18 },
+  { kind: 'vxlan', megabytes: 400, peers: true, bar: 0.18 },
+  { kind: 'short', megabytes: 300, peers: true, bar: 0.18 },
+  { kind: 'large', megabytes: 2400, peers: true, bar: 0.5 },
+  { kind: 'gzip', megabytes: 400, peers: true },
+  { kind: 'reordered', megabytes: 400, peers: false },
+  { kind: 'lossy', megabytes: 400, peers: false },
+];
+/** A ratio from a shorter run says more about starting up than about traffic. */
+const PEER_SECONDS_MIN = 5;
+const PEAK_MIB_MAX = 200;
+const IDLE_FLOWS = 1_000_000;
+const IDLE_PEAK_MIB_MAX = 400;
+const QUICK_DIVISOR = 10;
+const RUNS = 5;
+
+const ROOT = path.join(import.meta.dirname, '..');
+const EARSHOT = path.join(ROOT, 'earshot');
+const SURICATA_CONFIG = path.join(import.meta.dirname, 'suricata.yaml');
+
+/** One program over one capture; gives what it used and, where that can be told, how many calls it logged. */
+type Runner = (capture: string) => Promise<Usage & { readonly calls?: number }>;
+
+function earshotCommand(capture: string): string[] {
+  return [EARSHOT, 'read', capture, '--format', 'jsonl', '--body-bytes', String(KEPT_BYTES_MAX)];
+}
+
+const earshot: Runner = (capture) => measure([...earshotCommand(capture), '--output', '/dev/null']);
+
+const tcpdump: Runner = (capture) => measure(['tcpdump', '-r', capture, '-w', '/dev/null']);
+
+const suricata: Runner = async (capture) => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'earshot-bench-'));
+  try {
+    const command = [
+      'suricata',
+      '--runmode',
+      'single',
+      '-k',
+      'none',
+      '-c',
+      SURICATA_CONFIG,
+      '-S',
+      '/dev/null',
+      '-l',
+      directory,
+      '-r',
+      capture,
+    ];
+    const usage = await measure(command);
+    return { ...usage, calls: await countLines(path.join(directory, 'eve.json')) };
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
+};
+
+async function countLines(file: string): Promise<number> {
+  let lines = 0;
+  for await (const chunk of fs.createReadStream(file) as AsyncIterable<Buffer>) {
+    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines++;
+  }
+  return lines;
+}
+
+/** Why a peer is left out; undefined when it is there. */
+function absent(command: string, versionArgument: string, wanted: RegExp): string | undefined {
+  const { status, stdout, stderr } = spawnSync(command, [versionArgument], { encoding: 'utf8' });
+  if (status !== 0) return 'not installed';
+  return wanted.test(`${stdout}${stderr}`) ? undefined : 'another version';
+}
+
+function findPeers(): Map<string, Runner> {
+  const peers = new Map<string, Runner>();
+  const noSuricata = absent('suricata', '-V', /version 7\./);
+  const noTcpdump = absent('tcpdump', '--version', /./);
+  if (noSuricata === undefined) peers.set('suricata', suricata);
+  else print(`suricata 7 is left out: ${noSuricata}`);
+  if (noTcpdump === undefined) peers.set('tcpdump', tcpdump);
+  else print(`tcpdump is left out: ${noTcpdump}`);
+  return peers;
+}
+
+/** Earshot's records of a capture against its truth. */
+async function verify(capture: string, truth: string): Promise<Verdict> {
+  const { options, calls } = readTruth(truth);
+  const verifier = new Verifier(calls, options);
+  const [command, ...rest] = earshotCommand(capture);
+  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let complaints = '';
+  child.stderr.on('data', (text: Buffer) => {
+    complaints = (complaints + text.toString('utf8')).slice(-2000);
+  });
+  const closed = once(child, 'close');
+  await verifyStream(child.stdout, verifier);
+  const [exitCode] = (await closed) as [number | null];
+  if (exitCode !== 0) throw new Error(`${command} ${rest.join(' ')}: exit code ${exitCode}\n${complaints}`);
+  return verifier.result();
+}
+
+interface ProgramResult {
+  readonly cpuSeconds: number;
+  readonly peakMiB: number;
+  readonly runs: readonly Usage[];
+  readonly calls?: number;
+}
+
+interface ScenarioResult {
+  readonly kind: TrafficKind;
+  readonly fileBytes: number;
+  readonly verdict: Verdict;
+  readonly programs: Readonly<Record<string, ProgramResult>>;
+  /** Earshot's processor time over each peer's. */
+  readonly ratios: Readonly<Record<string, number>>;
+  readonly bar?: number;
+}
+
+async function runScenario(scenario: Scenario, peers: ReadonlyMap<string, Runner>, runs: number, divisor: number): Promise<ScenarioResult> {
+  const { kind, bar } = scenario;
+  const { capture, truth } = trafficCapture(kind, scenario.megabytes / divisor);
+  const fileBytes = fs.statSync(capture).size;
+  print(`\n${kind} (${(fileBytes / 1e6).toFixed(0)} MB)`);
+  // First, so that caches are as warm for the first measured run as for the last.
+  const verdict = await verify(capture, truth);
+  const runners = new Map<string, Runner>([['earshot', earshot], ...(scenario.peers ? peers : [])]);
+  const usages = new Map<string, (Usage & { readonly calls?: number })[]>([...runners.keys()].map((name) => [name, []]));
+  for (let run = 0; run < runs; run++) {
+    for (const [name, runner] of runners) usages.get(name)?.push(await runner(capture));
+  }
+  const programs: Record<string, ProgramResult> = {};
+  for (const [name, list] of usages) {
+    const calls = name === 'earshot' ? verdict.records : list[0].calls;
+    programs[name] = {
+      cpuSeconds: median(list.map((u) => u.cpuSeconds)),
+      peakMiB: Math.max(...list.map((u) => u.peakMiB)),
+      runs: list,
+      ...(calls === undefined ? undefined : { calls }),
+    };
+  }
+  const ratios: Record<string, number> = {};
+  for (const name of runners.keys()) if (name !== 'earshot') ratios[name] = programs.earshot.cpuSeconds / programs[name].cpuSeconds;
+  const result = { kind, fileBytes, verdict, programs, ratios, ...(bar === undefined ? undefined : { bar }) };
+  printScenario(result);
+  return result;
+}
+
+function printScenario({ verdict, programs, ratios, bar, fileBytes }: ScenarioResult): void {
+  print('  program     CPU s   ratio   peak MiB   calls logged');
+  for (const [name, p] of Object.entries(programs)) {
+    const ratio = name === 'earshot' ? '' : ratios[name].toFixed(3);
+    print(
+      `  ${name.padEnd(10)} ${p.cpuSeconds.toFixed(2).padStart(6)} ${ratio.padStart(7)} ${p.peakMiB.toFixed(0).padStart(10)} ${String(p.calls ?? '').padStart(14)}`,
+    );
+  }
+  const { cpuSeconds, peakMiB } = programs.earshot;
+  print(
+    `  throughput: ${((fileBytes * 8) / cpuSeconds / 1e9).toFixed(2)} Gbit and ${(verdict.records / cpuSeconds / 1000).toFixed(0)} thousand calls a CPU second`,
+  );
+  if (bar !== undefined && ratios.suricata !== undefined) {
+    if (programs.suricata.cpuSeconds >= PEER_SECONDS_MIN) print(`  ${barText('CPU over suricata', ratios.suricata, bar, 3)}`);
+    else print(`  CPU over suricata: not judged, because suricata needed less than ${PEER_SECONDS_MIN} s`);
+  }
+  print(`  ${barText('peak memory, MiB', peakMiB, PEAK_MIB_MAX, 0)}`);
+  const { generated, found, headsWhole, headsWholeFound, invented, wrong } = verdict;
+  if (headsWhole < generated) print(`  heads wholly captured ${headsWhole}, found of those ${headsWholeFound}`);
+  print(`  calls generated ${generated}, found ${found}, invented ${invented}, wrong ${wrong}: ${verdict.ok ? 'ok' : 'FAILED'}`);
+  if (!verdict.ok) print(verdictText(verdict).replace(/^/gm, '    '));
+}
+
+function barText(what: string, value: number, bar: number, digits: number): string {
+  return `${what}: ${value.toFixed(digits)} of at most ${bar}: ${value <= bar ? 'held' : 'MISSED'}`;
+}
+
+async function runIdle(divisor: number): Promise<{ flows: number; peakMiB: number; cpuSeconds: number }> {
+  const flows = IDLE_FLOWS / divisor;
+  const { peakMiB, cpuSeconds } = await earshot(idleCapture(flows));
+  print(
+    `\nidle (${flows} open connections)\n  ${cpuSeconds.toFixed(2)} CPU s, ${barText('peak memory, MiB', peakMiB, IDLE_PEAK_MIB_MAX, 0)}`,
+  );
+  return { flows, peakMiB, cpuSeconds };
+}
+
+/** One line of a micro-bench: `name value unit`. */
+interface Micro {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+}
+
+function runMicro(): Micro[] {
+  print('\nmicro-benches');
+  const all: Micro[] = [];
+  for (const file of fs.globSync('src/**/*.bench.ts', { cwd: ROOT }).sort()) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [file], { cwd: ROOT, encoding: 'utf8' });
+    if (status !== 0) throw new Error(`${file}: exit code ${status}\n${stderr}`);
+    for (const line of stdout.split('\n').filter((text) => text !== '')) {
+      const figure = /^(\S.*?)\s+([\d.]+)\s+(\S+)$/.exec(line);
+      if (figure === null) {
+        print(`  ${line}`);
+        continue;
+      }
+      const [, name, value, unit] = figure;
+      all.push({ name, value: Number(value), unit });
+      print(`  ${name.padEnd(44)} ${value.padStart(10)} ${unit}`);
+    }
+  }
+  return all;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { runs: { type: 'string', default: String(RUNS) }, quick: { type: 'boolean', default: false }, json: { type: 'string' } },
+});
+const known: readonly string[] = [...scenarios.map((s) => s.kind), 'idle', 'micro'];
+const unknown = positionals.filter((kind) => !known.includes(kind));
+const runs = Number(values.runs);
+if (unknown.length > 0 || !(runs >= 1)) {
+  process.stderr.write(`usage: npm run bench [-- [${known.join('|')}...] [--runs N] [--quick] [--json FILE]]\n`);
+  process.exit(2);
+}
+const wanted = (kind: string): boolean => positionals.length === 0 || positionals.includes(kind);
+const divisor = values.quick ? QUICK_DIVISOR : 1;
+const chosen = scenarios.filter((s) => wanted(s.kind));
+const peers: ReadonlyMap<string, Runner> = chosen.some((s) => s.peers) ? findPeers() : new Map();
+if (values.quick) print('Quick: a tenth of the traffic. Calls are checked as usual; processor times are mostly those of starting up.');
+const results: ScenarioResult[] = [];
+for (const scenario of chosen) results.push(await runScenario(scenario, peers, runs, divisor));
+const idle = wanted('idle') ? await runIdle(divisor) : undefined;
+const micro = wanted('micro') ? runMicro() : undefined;
+if (values.json !== undefined) {
+  const machine = { node: process.version, cpu: os.cpus()[0]?.model, cpus: os.cpus().length };
+  fs.writeFileSync(values.json, `${JSON.stringify({ machine, quick: values.quick, runs, results, idle, micro }, undefined, 2)}\n`);
+}
+if (results.some((r) => !r.verdict.ok)) process.exitCode = 1;
