@@ -31,11 +31,15 @@ function signed(n: number): number[] {
 
 function flat(code: Code): number[] {
   const out: number[] = [];
+  append(out, code);
+  return out;
+}
+
+function append(out: number[], code: Code): void {
   for (const c of code) {
     if (typeof c === 'number') out.push(c);
-    else for (const b of flat(c)) out.push(b);
+    else append(out, c);
   }
-  return out;
 }
 
 const EMPTY = 0x40;

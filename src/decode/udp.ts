@@ -5,6 +5,7 @@
  *   | source port | destination port | length | checksum | payload ...
  *
  * A tunnel is found by its destination port, or by its source port when the header behind it looks right beyond doubt.
+ * Teredo is also found on other ports, by its addresses.
  * A length of 0 (jumbogram, offload) leaves the IP length in force.
  *
  * Bounds: 8 bytes; the length trims what follows. Raises: decode.udp.truncated, decode.udp.bad_length.
@@ -34,6 +35,7 @@ const TRUNCATED_UDP = weird('decode.udp.truncated');
 const BAD_LENGTH = weird('decode.udp.bad_length');
 const trimTo = trim;
 const QUIC_PORT = 443;
+const TEREDO_PREFIX = 0x20010000;
 
 /** Kind of tunnel by port, 0 for none. */
 const kinds = new Uint8Array(65536);
@@ -72,7 +74,17 @@ function noTunnelTo(c: Cursor, s: Segment, at: number): number {
     c.guess = 1;
     return kinds[source];
   }
+  if (isTeredo(at + 8, c.end)) {
+    c.guess = 1;
+    return TEREDO_HEADER;
+  }
   return source === QUIC_PORT || destination === QUIC_PORT ? quic(at + 8, c.end) : UDP;
+}
+
+/** Teredo between clients and relays, whose ports are anything: IPv6 of exactly this length, from or to 2001:0::/32. */
+function isTeredo(at: number, end: number): boolean {
+  if (end - at < 40 || B[at] >> 4 !== 6 || V.getUint16(at + 4) !== end - at - 40) return false;
+  return V.getInt32(at + 8) === TEREDO_PREFIX || V.getInt32(at + 24) === TEREDO_PREFIX;
 }
 
 /** A long header (RFC 9000, 17.2) with a version that is known: negotiation, 1, 2, the drafts, Google's, Meta's, greased. */

@@ -309,12 +309,12 @@ export function isOtherProtocol(at: number, end: number): boolean {
   return isForeignVersion(at, first) || (last > first && isForeignVersion(last, e));
 }
 
-/** Capital letters, a slash, a digit, a dot and a digit, but not HTTP. */
+/** Capital letters, a slash, a digit, a dot and a digit, but not ending in HTTP and its version. */
 function isForeignVersion(at: number, end: number): boolean {
   let p = at;
   while (p < end && B[p] >= 65 && B[p] <= 90) p++;
   return (
-    p - at >= 3 && end - p === 4 && B[p] === 47 && isDigit(B[p + 1]) && B[p + 2] === 46 && isDigit(B[p + 3]) && !isHttpVersion(at, end)
+    p - at >= 3 && end - p === 4 && B[p] === 47 && isDigit(B[p + 1]) && B[p + 2] === 46 && isDigit(B[p + 3]) && !isHttpVersion(p - 4, end)
   );
 }
 
@@ -691,16 +691,30 @@ function takeLength(at: number, end: number): number {
   let v = 0;
   let digits = 0;
   while (p < end && isDigit(B[p])) {
-    v = v * 10 + B[p] - 48;
+    v = v * 10 + (B[p] - 48);
     p++;
     digits++;
   }
   if (digits === 0 || v > Number.MAX_SAFE_INTEGER) return BAD_LENGTH;
   let weirds = 0;
-  if (p < end) weirds |= B[p] === 44 ? REPEATED_LENGTH : BAD_LENGTH;
+  if (p < end) weirds |= B[p] === 44 ? restOfLengths(p, end, v) : BAD_LENGTH;
   if (head.hasLength !== 0) return weirds | (LENGTH[0] === v ? REPEATED_LENGTH : CONFLICTING_LENGTHS);
   head.hasLength = 1;
   LENGTH[0] = v;
+  return weirds;
+}
+
+/** What the rest of a list of lengths says about its first, `v`. */
+function restOfLengths(at: number, end: number, v: number): number {
+  let weirds = REPEATED_LENGTH;
+  for (let p = at; p < end; ) {
+    while (p < end && (B[p] === 44 || B[p] === SP || B[p] === HT)) p++;
+    if (p === end) break;
+    let next = 0;
+    while (p < end && isDigit(B[p])) next = next * 10 + (B[p++] - 48);
+    if (p < end && B[p] !== 44 && B[p] !== SP && B[p] !== HT) return BAD_LENGTH;
+    if (next !== v) weirds = CONFLICTING_LENGTHS;
+  }
   return weirds;
 }
 
