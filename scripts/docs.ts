@@ -125,6 +125,114 @@ function settingsPage(): string {
   return text;
 }
 
+/** Settings that bound something without a weird of their own: what happens there, and what counts it. */
+const boundsWithoutWeird: Readonly<Record<string, readonly [happens: string, counted: string]>> = {
+  'flow.idleTimeoutMs': ['The connection is closed; calls under way are reported with cause `idle-timeout`.', 'calls by cause'],
+  'flow.halfOpenTimeoutMs': ['The connection is forgotten. It carried no data, so nothing is lost.', ''],
+  'flow.closedLingerMs': ['The row is free again; what still comes starts a connection of its own.', '`flow.tcp.midstream`'],
+  'flow.holeWaitMs': ['The hole becomes a gap, and what waits behind it is handed on.', '`flow.tcp.gap`'],
+  'flow.ackedHoleWaitMs': ['The same.', '`flow.tcp.gap`'],
+  'flow.fragmentTimeoutMs': ['The fragments are dropped.', '`flow.fragment.timeout`'],
+  'http.bodyBytes': ['The rest of the body is counted and not kept: `bytes` is the true length, `cut` is set. [cut-body]', 'each record'],
+  'normalise.duplicateWindowMs': ['A copy that comes later is a call of its own.', ''],
+  'normalise.duplicatesMax': ['The oldest is no longer remembered, so a copy of it is a call of its own. [drop-oldest]', ''],
+};
+
+/** Bounds that are constants of the code: what, how much, what happens there. */
+const fixedBounds: readonly (readonly [what: string, bound: string, happens: string])[] = [
+  ['a packet or block of a capture file', '256 MiB', 'reading the file stops: `capture.pcap.bad_length`, `capture.pcapng.bad_block`'],
+  [
+    'a packet that is looked at',
+    '16 MiB, divided by the files that are read at the same time',
+    'it is skipped: `capture.packet.too_long` [drop]',
+  ],
+  ['interfaces of all captures', '65,536', '`limit.capture.interfaces` [refuse-new]'],
+  ['an IP packet in fragments', '65,535 bytes', 'the fragment beyond that is dropped: `flow.fragment.too_large` [drop]'],
+  ['disjoint parts of one such packet', '4,096', 'the packet is given up: `limit.flow.fragments` [drop]'],
+  ['fragments inside fragments', '8', 'the rest is dropped, counted as `packets.dropped{fragment}`'],
+  ['held pieces of all connections', '262,143', 'the piece is dropped: `payload.discarded{no-room}` [drop]'],
+  ['a sequence number beside its stream', '1 GiB', 'the segment is ignored: `flow.tcp.outside_window`'],
+  ['an acknowledgement beyond the data', '64 MiB', 'it is ignored: `flow.tcp.ack_impossible`'],
+  ['a reset beyond the data', '1 MiB', 'it is ignored: `flow.tcp.bad_rst`'],
+  ['one block of the arena', '1 MiB', '`limit.memory.block_bytes`'],
+  ['trailers of one message', '16 KiB', 'the call gets the cause `cut-at-limit`'],
+  ['content-codings over each other', '4', 'the body is kept as it is: `http.coding.too_deep`'],
+  [
+    'output of one decoding step',
+    'the bytes to be kept',
+    'decoding stops there; what br and zstd need more is bounded: `http.coding.bomb`',
+  ],
+  ['a ClientHello', 'one TLS record', 'what stands in a second record (server name, ALPN) is not read'],
+  ['names of TLS servers', '4,096', 'later ones are not listed in the summary'],
+  ['hosts, methods, statuses, ports and tunnels in a summary', '20,000 each', 'later ones are added up as `(more)`'],
+];
+
+/** Every setting by its whole name. */
+function settingsByName(prefix: string, node: SchemaNode): [string, SchemaNode][] {
+  return Object.entries(node.properties ?? {}).flatMap(([name, child]): [string, SchemaNode][] =>
+    child.properties === undefined ? [[`${prefix}${name}`, child]] : settingsByName(`${prefix}${name}.`, child),
+  );
+}
+
+/** "65536 bytes" */
+function amountOf(name: string, node: SchemaNode): string {
+  const unit = unitOf(name, node);
+  return `${Number(node.default).toLocaleString('en')}${unit === 'count' ? '' : ` ${unit}`}`;
+}
+
+function limitsPage(): string {
+  const settings = settingsByName('', settingsJsonSchema as SchemaNode);
+  const named = new Set<string>();
+  const limits = weirds.filter((w) => w.name.startsWith('limit.'));
+  const rows = limits.map((w) => {
+    const own = settings.filter(([name]) => w.meaning.includes(name));
+    for (const [name] of own) named.add(name);
+    const [, what, behaviour] = /^(.*) \[([a-z-]+)\]$/.exec(w.meaning) ?? ['', w.meaning, ''];
+    return [
+      own.map(([name]) => code(name)).join(', ') || 'fixed',
+      own.map(([name, node]) => amountOf(name, node)).join(', '),
+      code(w.name),
+      what,
+      code(behaviour),
+    ];
+  });
+  const others = settings.filter(([name, node]) => node.type === 'integer' && !named.has(name));
+  const missing = others.filter(([name]) => boundsWithoutWeird[name] === undefined).map(([name]) => name);
+  const extra = Object.keys(boundsWithoutWeird).filter((name) => !others.some(([other]) => other === name));
+  if (missing.length + extra.length > 0) throw new Error(`boundsWithoutWeird: missing ${missing.join(', ')}; too many ${extra.join(', ')}`);
+  let text = page(
+    'Limits',
+    'scripts/docs.ts, src/base/weird.ts and src/base/settings.ts',
+    'Everything has a limit, so that no traffic can make Earshot grow without end. Reaching one is counted and never stops\n' +
+      'the sensor. The summary of `earshot read` shows the counters; [settings.md](settings.md) says what a setting may be.',
+  );
+  text += '\n## Limits that are counted by name\n\n';
+  text += table(['setting', 'default', 'counter (weird)', 'when', 'behaviour'], rows);
+  text += '\n| behaviour | what happens |\n| --- | --- |\n';
+  for (const [name, happens] of behaviours) text += row(code(name), happens);
+  text += '\n## Other settings that bound something\n\n';
+  text += table(
+    ['setting', 'default', 'what it bounds', 'what happens there', 'seen in'],
+    others.map(([name, node]) => [code(name), amountOf(name, node), node.description ?? '', ...boundsWithoutWeird[name]]),
+  );
+  text += '\n## Bounds that cannot be set\n\n';
+  text += table(
+    ['what', 'bound', 'what happens there'],
+    fixedBounds.map((bound) => [...bound]),
+  );
+  return text;
+}
+
+const behaviours: readonly (readonly [string, string])[] = [
+  ['drop', 'The packet is left out, and counted with its reason.'],
+  ['drop-oldest', 'What is oldest makes room, and is reported as it stands.'],
+  ['refuse-new', 'What is known goes on; what is new is left out or named "other".'],
+  ['declare-gap', 'The hole is given up and becomes a gap; the stream goes on behind it.'],
+  ['cut-body', 'Less of a body is kept; its length is counted all the same.'],
+  ['cut-head', 'The first part of the head is reported, and the call names the limit among its weirds.'],
+  ['stop-flow', 'The connection is left alone from there on; its bytes are counted.'],
+];
+
 function schemaFile(title: string, schema: object): string {
   const { $schema, ...rest } = schema as { $schema?: string };
   return `${JSON.stringify({ $schema, title, ...rest }, null, 2)}\n`;
@@ -134,6 +242,7 @@ const files: Readonly<Record<string, () => string>> = {
   'docs/weirds.md': weirdsPage,
   'docs/errors.md': errorsPage,
   'docs/settings.md': settingsPage,
+  'docs/limits.md': limitsPage,
   'schemas/api-call.schema.json': () => schemaFile(SCHEMA, z.toJSONSchema(apiCallSchema)),
   'schemas/settings.schema.json': () => schemaFile('Settings of Earshot', settingsJsonSchema),
 };

@@ -108,6 +108,10 @@ let merge = false;
 /** Forgets all paths; ids handed out before lose their meaning. */
 export function resetPaths(settings: Settings): void {
   // One more for "other"; a path brings at most two scopes.
+  severalOrigins[0] = 0;
+  firstTunnels = -1;
+  firstInterface = -1;
+  notedPath = -1;
   tunnelIds = [];
   tunnelNumbers = new Map();
   paths = new Interner(settings.decode.pathsMax + 1);
@@ -166,15 +170,33 @@ function pushIpv6Addresses(n: number, s: Segment): void {
   used = n + 8;
 }
 
+/** 1 once packets have come through more than one tunnel or interface: only then can a call be there twice. */
+export const severalOrigins: Int32Array = new Int32Array(1);
+const SEVERAL = severalOrigins;
+let firstTunnels = -1;
+let firstInterface = -1;
+let notedPath = -1;
+let notedInterface = -1;
+
+function noteOrigin(s: Segment): void {
+  notedPath = s.pathId;
+  notedInterface = s.interfaceId;
+  const tunnels = tunnelsOf(s.pathId);
+  if (firstTunnels < 0) {
+    firstTunnels = tunnels;
+    firstInterface = s.interfaceId;
+  } else if (tunnels !== firstTunnels || s.interfaceId !== firstInterface) SEVERAL[0] = 1;
+}
+
 /** Sets `pathId`, `scopeId` and `scopeGroup` from the layers of this packet. */
 export function internPath(s: Segment): void {
-  if (used !== 0) {
-    internLayers(s);
-    return;
+  if (used !== 0) internLayers(s);
+  else {
+    s.pathId = 0;
+    s.scopeId = 0;
+    s.scopeGroup = 0;
   }
-  s.pathId = 0;
-  s.scopeId = 0;
-  s.scopeGroup = 0;
+  if (SEVERAL[0] === 0 && (s.pathId !== notedPath || s.interfaceId !== notedInterface)) noteOrigin(s);
 }
 
 /**

@@ -336,8 +336,9 @@ function takeSyn(f: number, d: number, o: number, s: Segment): boolean {
   const dflags = R[d + DFLAGS];
   const acks = (s.flags & ACK) !== 0;
   if (acks && R[o + DFLAGS] & HAS_OTHER_START && s.acknowledgement === R[o + OTHER_START] && s.acknowledgement !== R[o + NEXT]) {
-    // The other side's second SYN was answered: a new connection on the same addresses.
-    restart(f, d, o);
+    // The other side's second SYN was answered: a new connection on the same addresses, or the first one at all.
+    if (dflags & KNOWN) restart(f, d, o);
+    else discard(o, C_REPLACED);
     R[o + NEXT] = s.acknowledgement;
     R[o + START] = s.acknowledgement;
     R[o + DFLAGS] = KNOWN | SYN_SEEN;
@@ -487,7 +488,7 @@ function takePayload(row: number, f: number, d: number, direction: number, start
   if (
     !synData &&
     sequence === R[d + NEXT] &&
-    R[d + HELD] === 0 &&
+    (R[d + HELD] === 0 || ((H[(R[d + HELD] << 3) + H_SEQUENCE] - sequence) | 0) >= wire) &&
     captured > 0 &&
     (s.flags & URG) === 0 &&
     isAckReady(f, direction, s.acknowledgement, (s.flags & ACK) !== 0) &&
@@ -542,7 +543,7 @@ function holdPart(row: number, f: number, d: number, kind: number, sequence: num
 }
 
 function takeFin(f: number, d: number, sequence: number, s: Segment): void {
-  if (R[d + DFLAGS] & (FIN_SEEN | ENDED)) return;
+  if (R[d + DFLAGS] & (FIN_SEEN | ENDED) || R[f + FLAGS] & DONE) return;
   const ahead = (sequence - R[d + NEXT]) | 0;
   if (ahead > PLAUSIBLE_BYTES || ahead < -PLAUSIBLE_BYTES) return;
   if (ahead < 0) return;
@@ -836,7 +837,7 @@ function declareGap(row: number, f: number, direction: number, chunk: Chunk): bo
   let to = next;
   if (head !== 0) {
     const h = head << 3;
-    if (H[h + H_KIND] === HELD_SYN_DATA && H[h + H_SEQUENCE] === next) {
+    if (H[h + H_KIND] === HELD_SYN_DATA && ((H[h + H_SEQUENCE] - next) | 0) <= 0) {
       raise(W_SYN_REFUSED);
       C[C_SYN_REFUSED] += H[h + H_LENGTH];
       R[d + HELD] = H[h];
@@ -846,15 +847,19 @@ function declareGap(row: number, f: number, direction: number, chunk: Chunk): bo
     to = H[h + H_SEQUENCE];
   }
   const otherHead = R[o + HELD];
-  if (otherHead !== 0 && ((H[(otherHead << 3) + H_SEQUENCE] - R[o + NEXT]) | 0) <= 0) {
+  const waits =
+    otherHead !== 0 &&
+    ((H[(otherHead << 3) + H_SEQUENCE] - R[o + NEXT]) | 0) <= 0 &&
+    !isAckReady(f, 1 - direction, H[(otherHead << 3) + H_ACK], true);
+  if (waits) {
     const ack = H[(otherHead << 3) + H_ACK];
     if (head === 0 || ((ack - to) | 0) < 0) to = ack;
   }
   const missing = (to - next) | 0;
   if (missing <= 0) {
     // Both wait for each other without a hole: let the acknowledgement pass.
-    const h = (otherHead === 0 ? head : otherHead) << 3;
-    H[h + H_ACK] = R[(otherHead === 0 ? o : d) + NEXT];
+    const h = (waits ? otherHead : head) << 3;
+    H[h + H_ACK] = R[(waits ? d : o) + NEXT];
     return false;
   }
   fillGap(row, d, direction, missing, otherHead === 0 ? 0 : R[o + NEXT], chunk);

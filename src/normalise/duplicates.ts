@@ -1,22 +1,24 @@
 /**
  * Duplicates: both ends of a connection are mirrored, so each call may arrive twice, under two tunnels or interfaces.
- * Copies of one call have the same inner addresses and ports, the same sequence number and length of the request,
- * another tunnel or interface (VLAN tags do not count), and begin within `normalise.duplicateWindowMs`. The more complete one is kept.
+ * Copies of one call have the same inner addresses and ports, the same sequence number and length of the request (or of
+ * the response, when one of the copies lost its request), another tunnel or interface (VLAN tags do not count), and begin
+ * within `normalise.duplicateWindowMs`. The more complete one is kept.
  *
  * A whole call is handed on at once and its copies are refused. One that is not whole waits for a better copy until the window
  * is over, as the bytes of its record; nothing waits while only one path and interface has been seen.
  *
  *   cell of 8 int32:  hash | time, ms | tunnels | interface | state | sequence | length | parked record + 1
  *
- * Limit: `normalise.duplicatesMax` calls are remembered; a newer one takes the place of an older [drop-oldest].
+ * A call has a cell for each side. Limit: `normalise.duplicatesMax` calls are remembered; a newer one takes the place of an older [drop-oldest].
  */
 import { counter, counts } from '../base/counters.ts';
 import type { Settings } from '../base/settings.ts';
-import { tunnelsOf } from '../decode/encapsulation.ts';
+import { severalOrigins, tunnelsOf } from '../decode/encapsulation.ts';
 import { INTERFACE, KEY_A, KEY_B, PATH, PORTS, ROW_SHIFT, rows } from '../flow/flow-table.ts';
 import * as t from '../http/transaction.ts';
 
 const R = rows;
+const SEVERAL = severalOrigins;
 const K = t.calls;
 const D = t.doubles;
 const C = counts;
@@ -28,6 +30,7 @@ const GONE = 1;
 /** The best copy so far waits. */
 const PARKED = 2;
 const PROBES = 8;
+const NO_CELL = -1;
 
 /** Verdicts of `judge`. */
 export const PASS = 0;
@@ -39,17 +42,23 @@ export const WAIT = 2;
 let cells = new Int32Array(0);
 let mask = 0;
 let windowMs = 0;
-let several = false;
-let firstPath = -1;
-let firstInterface = -1;
-/** The cell that the last verdict was about. */
-let cell = 0;
-/** Records that wait, oldest first: when they are due, and their cell. */
+/** Where the call that is judged came from. */
+let path = 0;
+let interfaceId = 0;
+/** The hash of the side that `look` looked for last. */
+let hash = 0;
+/** Whether `look` found a copy. */
+let copy = false;
+/** The cells of both sides of the call judged last. */
+let requestCell = -1;
+let responseCell = -1;
+/** Records that wait, oldest first: when they are due, and the cells of both sides. */
 interface Parked {
   readonly record: Buffer;
   readonly rank: number;
   readonly timeMs: number;
-  at: number;
+  readonly request: number;
+  readonly response: number;
 }
 let parked: (Parked | undefined)[] = [];
 let parkedFrom = 0;
@@ -57,12 +66,9 @@ let parkedFrom = 0;
 export function resetDuplicates(settings: Settings): void {
   windowMs = settings.normalise.duplicateWindowMs;
   let size = 1024;
-  while (size < settings.normalise.duplicatesMax) size *= 2;
+  while (size < 2 * settings.normalise.duplicatesMax) size *= 2;
   cells = new Int32Array(0);
   mask = size - 1;
-  several = false;
-  firstPath = -1;
-  firstInterface = -1;
   parked = [];
   parkedFrom = 0;
 }
@@ -76,29 +82,42 @@ export function callsParked(): number {
 
 /** What to do with a finished call. */
 export function judge(call: number): number {
-  if (windowMs === 0) return PASS;
+  if (windowMs === 0 || SEVERAL[0] === 0) return PASS;
+  if (cells.length === 0) cells = new Int32Array((mask + 1) * 8);
   const k = call << t.CALL_SHIFT;
   const f = K[k + t.C_FLOW] << ROW_SHIFT;
-  const path = tunnelsOf(R[f + PATH + (K[k + t.C_CLIENT] & 1)]);
-  const interfaceId = R[f + INTERFACE];
-  if (!several) {
-    if (firstPath < 0) {
-      firstPath = path;
-      firstInterface = interfaceId;
-    }
-    if (path === firstPath && interfaceId === firstInterface) return PASS;
-    several = true;
-    cells = new Int32Array((mask + 1) * 8);
+  path = tunnelsOf(R[f + PATH + (K[k + t.C_CLIENT] & 1)]);
+  interfaceId = R[f + INTERFACE];
+  const request = K[k + t.C_FLAGS] & t.HAS_REQUEST ? look(call, f, t.REQUEST, t.D_REQUEST) : NO_CELL;
+  const requestCopy = request >= 0 && copy;
+  const requestHash = hash;
+  const response = K[k + t.C_FLAGS] & t.HAS_RESPONSE ? look(call, f, t.RESPONSE, t.D_RESPONSE) : NO_CELL;
+  const responseCopy = response >= 0 && copy;
+  const responseHash = hash;
+  // Of what waits, the better copy takes the place; parts of it may have come as two records.
+  const rank = requestCopy || responseCopy ? rankOf(call) : 0;
+  if ((requestCopy && !isWorse(request, rank)) || (responseCopy && !isWorse(response, rank))) {
+    C[C_DUPLICATE]++;
+    return DUPLICATE;
   }
-  const flags = K[k + t.C_FLAGS];
-  const side = flags & t.HAS_REQUEST ? t.REQUEST : t.RESPONSE;
-  const double = (call << 5) + (flags & t.HAS_REQUEST ? t.D_REQUEST : t.D_RESPONSE);
-  const sequence = K[k + side + t.S_SEQUENCE];
-  const length = (K[k + side + t.S_HEAD_BYTES] + D[double + t.D_BODY]) | 0;
-  const timeMs = (D[double + t.D_FIRST] / 1000) | 0;
-  const hash = hashOf(f, sequence);
-  let free = -1;
-  let oldest = -1;
+  if (requestCopy) replace(request);
+  if (responseCopy) replace(response);
+  const waits = K[k + t.C_CAUSES] !== 0 && (request >= 0 || response >= 0);
+  if (request >= 0) remember(call, request, requestHash, t.REQUEST, t.D_REQUEST, waits);
+  if (response >= 0) remember(call, response, responseHash, t.RESPONSE, t.D_RESPONSE, waits);
+  requestCell = request;
+  responseCell = response;
+  return waits ? WAIT : PASS;
+}
+
+/** The cell of one side of a call: that of its copy (`copy` is set), or one that is free; NO_CELL when none is. */
+function look(call: number, f: number, side: number, double: number): number {
+  const sequence = K[(call << t.CALL_SHIFT) + side + t.S_SEQUENCE];
+  const timeMs = (D[(call << 5) + double + t.D_FIRST] / 1000) | 0;
+  hash = hashOf(f, sequence) ^ side;
+  let free = NO_CELL;
+  let oldest = NO_CELL;
+  copy = true;
   for (let i = 0; i < PROBES; i++) {
     const e = ((hash + i) & mask) << 3;
     const age = (timeMs - cells[e + 1]) | 0;
@@ -107,51 +126,48 @@ export function judge(call: number): number {
       continue;
     }
     if (cells[e] === hash && cells[e + 5] === sequence && (cells[e + 2] !== path || cells[e + 3] !== interfaceId)) {
-      if (cells[e + 4] === GONE) {
-        // Both whole, but of other length: another call.
-        if (K[k + t.C_CAUSES] === 0 && cells[e + 6] !== length) continue;
-        C[C_DUPLICATE]++;
-        return DUPLICATE;
-      }
-      const waits = parked[cells[e + 7] - 1];
-      if (waits !== undefined) {
-        if (rankOf(call) <= waits.rank) {
-          C[C_DUPLICATE]++;
-          return DUPLICATE;
-        }
-        // The better copy takes its place.
-        C[C_DUPLICATE]++;
-        parked[cells[e + 7] - 1] = undefined;
-        cell = e;
-        set(e, hash, timeMs, path, interfaceId, sequence, length);
-        return verdict(call, e);
-      }
+      // Both whole, but of other length: another call.
+      const isOther =
+        cells[e + 4] === GONE && K[(call << t.CALL_SHIFT) + t.C_CAUSES] === 0 && cells[e + 6] !== lengthOf(call, side, double);
+      if (!isOther) return e;
     }
     if (cells[e + 4] === GONE && (oldest < 0 || ((cells[e + 1] - cells[oldest + 1]) | 0) < 0)) oldest = e;
   }
-  const e = free >= 0 ? free : oldest;
-  if (e < 0) return PASS;
-  set(e, hash, timeMs, path, interfaceId, sequence, length);
-  return verdict(call, e);
+  copy = false;
+  return free >= 0 ? free : oldest;
 }
 
-function verdict(call: number, e: number): number {
-  cell = e;
-  if (K[(call << t.CALL_SHIFT) + t.C_CAUSES] === 0) {
-    cells[e + 4] = GONE;
-    return PASS;
-  }
-  cells[e + 4] = PARKED;
-  return WAIT;
+/** Whether what the cell stands for still waits and is less complete than `rank`. */
+function isWorse(e: number, rank: number): boolean {
+  const waits = cells[e + 4] === PARKED ? parked[cells[e + 7] - 1] : undefined;
+  // One that was just replaced is gone from the list.
+  return cells[e + 4] === PARKED && (waits === undefined || waits.rank < rank);
 }
 
-function set(e: number, hash: number, timeMs: number, path: number, interfaceId: number, sequence: number, length: number): void {
-  cells[e] = hash;
-  cells[e + 1] = timeMs;
+/** Drops the record that waits for the cell. */
+function replace(e: number): void {
+  const i = cells[e + 7] - 1;
+  const p = parked[i];
+  if (p === undefined) return;
+  parked[i] = undefined;
+  if (p.request >= 0) cells[p.request + 4] = EMPTY;
+  if (p.response >= 0) cells[p.response + 4] = EMPTY;
+  C[C_DUPLICATE]++;
+}
+
+function lengthOf(call: number, side: number, double: number): number {
+  return (K[(call << t.CALL_SHIFT) + side + t.S_HEAD_BYTES] + D[(call << 5) + double + t.D_BODY]) | 0;
+}
+
+function remember(call: number, e: number, hashed: number, side: number, double: number, waits: boolean): void {
+  const sequence = K[(call << t.CALL_SHIFT) + side + t.S_SEQUENCE];
+  cells[e] = hashed;
+  cells[e + 1] = (D[(call << 5) + double + t.D_FIRST] / 1000) | 0;
   cells[e + 2] = path;
   cells[e + 3] = interfaceId;
+  cells[e + 4] = waits ? PARKED : GONE;
   cells[e + 5] = sequence;
-  cells[e + 6] = length;
+  cells[e + 6] = lengthOf(call, side, double);
   cells[e + 7] = 0;
 }
 
@@ -166,8 +182,10 @@ function rankOf(call: number): number {
 
 /** Keeps the record of the call that `judge` has just told to wait. */
 export function park(call: number, record: Buffer): void {
-  parked.push({ record, rank: rankOf(call), timeMs: cells[cell + 1], at: cell });
-  cells[cell + 7] = parked.length;
+  const first = requestCell >= 0 ? requestCell : responseCell;
+  parked.push({ record, rank: rankOf(call), timeMs: cells[first + 1], request: requestCell, response: responseCell });
+  if (requestCell >= 0) cells[requestCell + 7] = parked.length;
+  if (responseCell >= 0) cells[responseCell + 7] = parked.length;
 }
 
 /** The next parked record whose window is over (`nowMs`: packet time, ms, int32), or undefined. */
@@ -176,7 +194,8 @@ export function nextDue(nowMs: number, all: boolean): Buffer | undefined {
     const p = parked[parkedFrom];
     if (p !== undefined) {
       if (!all && ((nowMs - p.timeMs) | 0) <= windowMs) return undefined;
-      if (cells[p.at + 7] === parkedFrom + 1 && cells[p.at + 4] === PARKED) cells[p.at + 4] = GONE;
+      letGo(p.request);
+      letGo(p.response);
       parked[parkedFrom++] = undefined;
       return p.record;
     }
@@ -187,6 +206,11 @@ export function nextDue(nowMs: number, all: boolean): Buffer | undefined {
     parkedFrom = 0;
   }
   return undefined;
+}
+
+/** The record of the cell is handed on. */
+function letGo(e: number): void {
+  if (e >= 0 && cells[e + 4] === PARKED && cells[e + 7] === parkedFrom + 1) cells[e + 4] = GONE;
 }
 
 function hashOf(f: number, sequence: number): number {

@@ -1,6 +1,6 @@
 /** fast-check arbitraries of records: anything that the schema of ApiCall allows, hostile strings before all. */
 import fc from 'fast-check';
-import { type ApiCall} from '../../src/normalise/api-call.ts';
+import type { ApiCall } from '../../src/normalise/api-call.ts';
 import { causes, SCHEMA } from '../../src/normalise/causes.ts';
 
 /** What is special to JSON, TSV, Zeek, URLs, or a terminal. */

@@ -1,6 +1,6 @@
 /** Records for tests of encoders: one with everything, one without response, one without request. */
 import { defaultSettings } from '../../src/base/settings.ts';
-import { type ApiCall} from '../../src/normalise/api-call.ts';
+import type { ApiCall } from '../../src/normalise/api-call.ts';
 import { SCHEMA } from '../../src/normalise/causes.ts';
 
 /** What formats are opened with in tests: a fixed clock. */
