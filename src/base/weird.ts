@@ -363,6 +363,13 @@ const table = [
   },
   { name: 'http.proxy.malformed', meaning: 'A PROXY protocol header could not be read.', next: 'Check the load balancer that writes it.' },
   { name: 'http.tls.malformed', meaning: 'A TLS ClientHello could not be read.', next: NOTHING },
+  // normalise
+  {
+    name: 'limit.normalise.duplicates',
+    meaning:
+      'More calls within the window than normalise.duplicatesMax remembers; copies of the oldest would no longer be recognised. [drop-oldest]',
+    next: RAISE,
+  },
   // memory
   {
     name: 'limit.memory.block_bytes',

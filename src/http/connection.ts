@@ -61,6 +61,10 @@ export const SOCKS_AUTHENTICATES = 8;
 /** HTTP was found at least once. */
 export const WAS_HTTP = 16;
 export const JOINED_LATE = 32;
+/** A hole in which requests may have been lost, and no response came since. */
+export const REQUEST_HOLE = 64;
+/** The same for responses. */
+export const RESPONSE_HOLE = 128;
 /** From this bit on: how many responses are still to come to requests that http.pipelineMax had pushed out of the queue. */
 export const PUSHED_SHIFT = 16;
 

@@ -248,6 +248,47 @@ export function looksLikeRequest(at: number, end: number, bare: boolean): number
   return isBareRequest(at, methodEnd, e, end) ? YES : NO;
 }
 
+const commonMethods = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'CONNECT', 'TRACE', 'PRI'].map(name);
+
+/** Whether `[at, end)` is a common method without its first letters, or with more in front of it. */
+function isTornMethod(at: number, end: number): boolean {
+  const n = end - at;
+  for (let m = 0; m < commonMethods.length; m++) {
+    const method = commonMethods[m];
+    const length = method.length;
+    const same = n < length ? n : length;
+    let i = 1;
+    while (i <= same && B[end - i] === method[length - i]) i++;
+    if (i > same) return n !== length;
+  }
+  return false;
+}
+
+/**
+ * As `looksLikeRequest`, for where only the bytes themselves say that a message begins (after a hole, on a connection
+ * joined late): method SP target SP "HTTP/", as RFC 9112, 3 has it, and the method in capitals and not a torn one.
+ */
+export function looksLikePlainRequest(at: number, end: number): number {
+  const looks = looksLikeRequest(at, end, false);
+  if (looks === NO) return NO;
+  let p = at;
+  while (p < end && ((B[p] >= 65 && B[p] <= 90) || B[p] === 45 || B[p] === 95)) p++;
+  if (p === end) return MAYBE;
+  if (B[p] !== SP || p === at || isTornMethod(at, p)) return NO;
+  const target = ++p;
+  while (p < end && B[p] > SP) p++;
+  if (p === end) return MAYBE;
+  if (p === target || (B[p] !== SP && B[p] !== HT)) return NO;
+  p++;
+  for (let i = 0; i < 5 && p + i < end; i++) {
+    const wanted = i === 4 ? 47 : N_HTTP[i];
+    // White space inside a target that begins with a slash is forgiven once the whole line is there.
+    if ((i === 4 ? B[p + i] : B[p + i] | 0x20) !== wanted) return looks === YES && B[target] === 47 ? YES : NO;
+  }
+  return looks;
+}
+const N_HTTP = name('http');
+
 /** Offset of "HTTP/d" as the last word of the line `[at, e)`, or -1. */
 function versionAt(at: number, e: number): number {
   let q = e;

@@ -35,6 +35,11 @@ export function begins(at: number, end: number, pattern: Uint8Array): number {
   return n === pattern.length ? YES : MAYBE;
 }
 
+/** Whether the line breaks at `at` may become the signature of PROXY version 2. */
+export function mayBeProxy2(at: number, end: number): boolean {
+  return begins(at, end, PROXY2) === MAYBE;
+}
+
 /** `bare` allows HTTP/0.9 requests: at the true start of a connection only. */
 export function identify(at: number, end: number, bare: boolean): number {
   const c = B[at];

@@ -92,12 +92,16 @@ export function enqueue(n: number, call: number): void {
     const answered = K[l + C_FLAGS] & HAS_RESPONSE || (N[n + N_FLAGS] & GAPPED && ((K[k + C_ACK] - K[l + C_ACK]) | 0) > 0);
     if (!answered) K[k + C_WEIRDS] |= PIPELINED;
   }
+  if (N[n + N_FLAGS] & c.REQUEST_HOLE || (last !== 0 && K[(last << CALL_SHIFT) + C_FLAGS] & t.DOUBTFUL && isSameBurst(last, call)))
+    doubt(call);
   N[n + N_QUEUE_LAST] = call;
+  if (N[n + N_FLAGS] & c.RESPONSE_HOLE) doubtBursts(n);
   if (++N[n + N_QUEUED] > pipelineMax) {
     raise(W_PIPELINE);
     const oldest = N[n + N_QUEUE];
     const answered = K[(oldest << CALL_SHIFT) + C_FLAGS] & HAS_RESPONSE;
-    if (!answered && N[n + N_FLAGS] >> c.PUSHED_SHIFT < PUSHED_MAX) N[n + N_FLAGS] += 1 << c.PUSHED_SHIFT;
+    const doubtful = K[(oldest << CALL_SHIFT) + C_FLAGS] & t.DOUBTFUL;
+    if (!answered && !doubtful && N[n + N_FLAGS] >> c.PUSHED_SHIFT < PUSHED_MAX) N[n + N_FLAGS] += 1 << c.PUSHED_SHIFT;
     finishCall(n, oldest, answered ? t.CUT_AT_LIMIT : t.NO_RESPONSE | t.CUT_AT_LIMIT);
   }
 }
@@ -109,6 +113,48 @@ export function firstWaiting(n: number): number {
   return call;
 }
 
+/** Whether the client sent the later of two requests before it had received anything more than when it sent the other. */
+function isSameBurst(call: number, later: number): boolean {
+  return ((K[(later << CALL_SHIFT) + C_ACK] - K[(call << CALL_SHIFT) + C_ACK]) | 0) <= 0;
+}
+
+function doubt(call: number): void {
+  K[(call << CALL_SHIFT) + C_FLAGS] |= t.DOUBTFUL;
+  K[(call << CALL_SHIFT) + C_CAUSES] |= t.CAUSE_GAP;
+}
+
+/**
+ * Whole messages may lie in a hole of one direction. Of requests that were pipelined around it, nobody can tell
+ * which response is whose; one that was sent alone is known by its acknowledgements.
+ */
+export function noteHole(n: number, server: boolean): void {
+  N[n + N_FLAGS] |= server ? c.RESPONSE_HOLE : c.REQUEST_HOLE;
+  if (N[n + N_FLAGS] & c.RESPONSE_HOLE) doubtBursts(n);
+}
+
+function doubtBursts(n: number): void {
+  for (let call = firstWaiting(n); call !== 0; call = K[(call << CALL_SHIFT) + C_NEXT]) {
+    const next = K[(call << CALL_SHIFT) + C_NEXT];
+    // Of a request that was cut, acknowledgements do not say whether it is answered.
+    if ((K[(call << CALL_SHIFT) + C_FLAGS] & (REQUEST_DONE | HAS_END)) === REQUEST_DONE) doubt(call);
+    if (next !== 0 && isSameBurst(call, next)) {
+      doubt(call);
+      doubt(next);
+    }
+  }
+}
+
+/** An interim response ends at `end`, having begun at `sequence`: what it announces stands behind it. */
+export function noteInterim(n: number, sequence: number, end: number): void {
+  let call = firstWaiting(n);
+  if (call === 0) return;
+  for (let next = K[(call << CALL_SHIFT) + C_NEXT]; next !== 0; next = K[(call << CALL_SHIFT) + C_NEXT]) {
+    if (isSameBurst(call, next) || ((K[(next << CALL_SHIFT) + C_ACK] - sequence) | 0) > 0) break;
+    call = next;
+  }
+  K[(call << CALL_SHIFT) + C_ACK] = end;
+}
+
 /** The call that a response answers whose first byte is `sequence` in a segment that acknowledges `ack`; 0: its request was not captured. */
 export function pairResponse(n: number, sequence: number, ack: number): number {
   if (N[n + N_FLAGS] >> c.PUSHED_SHIFT > 0) {
@@ -117,6 +163,10 @@ export function pairResponse(n: number, sequence: number, ack: number): number {
     return 0;
   }
   let call = firstWaiting(n);
+  N[n + N_FLAGS] &= ~c.RESPONSE_HOLE;
+  // Sent before the server had received anything behind the request, it says nothing about a hole there.
+  const earlier = call !== 0 && K[(call << CALL_SHIFT) + C_FLAGS] & HAS_END && ((ack - K[(call << CALL_SHIFT) + C_REQUEST_END]) | 0) <= 0;
+  if (!earlier) N[n + N_FLAGS] &= ~c.REQUEST_HOLE;
   if (call === 0 || (N[n + N_FLAGS] & (GAPPED | JOINED_LATE)) === 0) return call;
   for (;;) {
     const k = call << CALL_SHIFT;
@@ -135,8 +185,9 @@ export function pairResponse(n: number, sequence: number, ack: number): number {
       }
       // A lost request stands between these two, and the server answers that one.
       const nextSequence = K[n2 + REQUEST + S_SEQUENCE];
-      if (!hasEnd || end === nextSequence || ((ack - end) | 0) <= FIN_BYTES || ((ack - nextSequence) | 0) > 0) return call;
-    } else if (!hasEnd || ((ack - end) | 0) <= FIN_BYTES) return call;
+      if (!hasEnd || end === nextSequence || ((ack - end) | 0) <= FIN_BYTES || ((ack - nextSequence) | 0) > 0)
+        return K[k + C_FLAGS] & t.DOUBTFUL ? 0 : call;
+    } else if (!hasEnd || ((ack - end) | 0) <= FIN_BYTES) return K[k + C_FLAGS] & t.DOUBTFUL ? 0 : call;
     // The server had received more than this request: it answers a later one, which was lost.
     finishCall(n, call, t.NO_RESPONSE | t.CAUSE_GAP);
     return 0;

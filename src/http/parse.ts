@@ -12,7 +12,10 @@
  *   says that the answer to the one before begins (its acknowledgement), or at a status line inside the bytes.
  * - A body ends early when the client, having received exactly so much, has sent another request and a status
  *   line stands there: servers lie about lengths, clients do not lie about what they acknowledge.
- * - A head longer than http.headBytesMax is reported by its first part.
+ * - What may become a message with the bytes that follow waits in the tail too: after a hole, behind garbage, and where
+ *   the next message may stand in the place of a body.
+ * - A head longer than http.headBytesMax is reported by its first part; a request line as long as that is passed over.
+ * - A stream whose first line names another protocol (ICAP/1.0, RTSP/1.0, SIP/2.0) is left alone, whatever it carries.
  */
 import { bytes, words } from '../base/arena.ts';
 import { capacity, enlarge, release, reserve } from '../base/blocks.ts';
@@ -64,7 +67,7 @@ const {
   LINE_REST,
 } = c;
 const { CALL_SHIFT, C_NEXT, C_FLAGS, C_CAUSES, C_ACK, C_WEIRDS, REQUEST, RESPONSE, D_REQUEST, D_RESPONSE, D_FIRST, D_LAST, D_GAP } = t;
-const { scanHead, looksLikeRequest, looksLikeResponse, YES, NO, MAYBE } = h;
+const { scanHead, looksLikeRequest, looksLikePlainRequest, looksLikeResponse, YES, NO, MAYBE } = h;
 const { beginCall, enqueue, finishCall, firstWaiting, pairResponse, requestDone, responseDone } = pairing;
 
 const CR = 13;
@@ -350,6 +353,7 @@ function readStart(n: number, x: number, direction: number, at: number, end: num
   switch (found) {
     case id.IS_REQUEST:
       if (N[n + N_KIND] === HTTP && isServer(n, direction)) break;
+      if (!fresh && isNoPlainStart(at, end)) break;
       setClient(n, direction);
       N[x + X_STATE] = HEAD;
       return at;
@@ -358,10 +362,14 @@ function readStart(n: number, x: number, direction: number, at: number, end: num
       setClient(n, 1 - direction);
       N[x + X_STATE] = HEAD;
       return at;
-    case id.IS_OPEN:
-      if (end - at > headBytesMax) break;
-      keepTail(x, at, end);
+    case id.IS_OPEN: {
+      if (end - at > headBytesMax || (!fresh && isNoPlainStart(at, end))) break;
+      // Empty lines need not be kept, unless they may be a signature.
+      let from = at;
+      if (!id.mayBeProxy2(at, end)) while (from < end && (B[from] === CR || B[from] === LF)) from++;
+      if (from < end) keepTail(x, from, end);
       return end;
+    }
     case id.IS_TLS: {
       const need = recordBytes(at);
       if (B[at] === 0x16 && end - at < need && need <= TLS_RECORD_BYTES_MAX) {
@@ -409,6 +417,13 @@ function readStart(n: number, x: number, direction: number, at: number, end: num
   }
   N[x + X_STATE] = N[n + N_KIND] === TLS ? SKIP : SEARCH;
   return at;
+}
+
+/** Whether what may be a request at the start of a stream joined late is more likely to be the middle of something. */
+function isNoPlainStart(at: number, end: number): boolean {
+  let p = at;
+  while (p < end && (B[p] === CR || B[p] === LF)) p++;
+  return looksLikeRequest(p, end, false) !== NO && looksLikePlainRequest(p, end) === NO;
 }
 
 /** SOCKS: X_FLAGS of a direction counts the steps of version 5 (0 to 2); the client's is 4 for version 4. */
@@ -493,8 +508,8 @@ function readHead(n: number, x: number, direction: number, at: number, end: numb
       N[x + X_STATE] = LINE_REST;
       return after;
     }
-    if (response) onResponse(n, x, direction, p, true);
-    else onRequest(n, x, direction, p, true);
+    if (response) onResponse(n, x, direction, p, t.CUT_AT_LIMIT);
+    else onRequest(n, x, direction, p, t.CUT_AT_LIMIT);
     if (N[x + X_STATE] !== SKIP && N[x + X_STATE] !== SEARCH && N[x + X_STATE] !== IDENTIFY) {
       N[x + X_FLAGS] = N[x + X_STATE];
       N[x + X_SMALL] = lineState(0, after - 2, after) & AFTER_LF;
@@ -503,7 +518,7 @@ function readHead(n: number, x: number, direction: number, at: number, end: numb
     return after;
   }
   if (response) {
-    onResponse(n, x, direction, p, false);
+    onResponse(n, x, direction, p, 0);
     return after;
   }
   if (head.valid === 0 || (head.version === 9 && !isBare(n, p, end))) return garbage(n, x, p, end);
@@ -511,7 +526,7 @@ function readHead(n: number, x: number, direction: number, at: number, end: numb
     handOver(n, HTTP2);
     return end;
   }
-  onRequest(n, x, direction, p, false);
+  onRequest(n, x, direction, p, 0);
   return after;
 }
 
@@ -525,6 +540,7 @@ function garbage(n: number, x: number, at: number, end: number): number {
   if (N[n + N_FLAGS] & WAS_HTTP) raise(W_SKIPPED);
   else raise(W_UNKNOWN);
   N[x + X_STATE] = SEARCH;
+  if (N[n + N_FLAGS] & GAPPED) pairing.noteHole(n, isServer(n, x === n + N_SIDE ? 0 : 1));
   const next = h.lineEnd(at, end) + 1;
   return next < end ? next : end;
 }
@@ -583,8 +599,8 @@ function keepHead(k: number, side: number, at: number, end: number): boolean {
   return true;
 }
 
-/** `scanHead` has read a request at `at`; `cut` says that its end is missing. */
-function onRequest(n: number, x: number, direction: number, at: number, cut: boolean): void {
+/** `scanHead` has read a request at `at`; `cut` is the cause when its end is missing, or 0. */
+function onRequest(n: number, x: number, direction: number, at: number, cut: number): void {
   setKind(n, HTTP);
   setClient(n, direction);
   const call = beginCall(n, flowRow);
@@ -610,7 +626,7 @@ function onRequest(n: number, x: number, direction: number, at: number, cut: boo
   if (methodBytes === 7 && B[at] === 67 && B[at + 1] === 79 && B[at + 2] === 78 && B[at + 3] === 78) K[k + C_FLAGS] |= t.IS_CONNECT;
   D[(call << 5) + D_REQUEST + D_FIRST] = readTime[0];
   D[(call << 5) + D_REQUEST + D_LAST] = NOW[0];
-  if (cut) K[k + C_CAUSES] |= t.CUT_AT_LIMIT;
+  K[k + C_CAUSES] |= cut;
   enqueue(n, call);
   N[x + X_STATE] = HEAD;
   if ((K[k + C_FLAGS] & t.IS_CONNECT) === 0 && head.transfer === 1) beginChunks(x, call);
@@ -621,14 +637,15 @@ function onRequest(n: number, x: number, direction: number, at: number, cut: boo
   }
 }
 
-/** `scanHead` has read a response at `at`; `cut` says that its end is missing. */
-function onResponse(n: number, x: number, direction: number, at: number, cut: boolean): void {
+/** `scanHead` has read a response at `at`; `cut` is the cause when its end is missing, or 0. */
+function onResponse(n: number, x: number, direction: number, at: number, cut: number): void {
   setKind(n, HTTP);
   setClient(n, 1 - direction);
   const status = head.status;
   N[x + X_STATE] = HEAD;
   if (status >= 100 && status < 200 && status !== 101) {
     C[T_INFORMATIONAL]++;
+    pairing.noteInterim(n, (readSequence + at - readAt) | 0, (readSequence + head.end - readAt) | 0);
     return;
   }
   let call = pairResponse(n, (readSequence + at - readAt) | 0, readAck);
@@ -651,7 +668,7 @@ function onResponse(n: number, x: number, direction: number, at: number, cut: bo
   K[k + C_FLAGS] |= t.HAS_RESPONSE;
   D[(call << 5) + D_RESPONSE + D_FIRST] = readTime[0];
   D[(call << 5) + D_RESPONSE + D_LAST] = NOW[0];
-  if (cut) K[k + C_CAUSES] |= t.CUT_AT_LIMIT;
+  K[k + C_CAUSES] |= cut;
   const flags = K[k + C_FLAGS];
   if (status === 101) {
     const kind = upgradeKind();
@@ -713,7 +730,8 @@ function endMessage(n: number, x: number, direction: number, after: number): voi
   const call = N[x + X_CALL];
   N[x + X_CALL] = 0;
   N[x + X_STATE] = HEAD;
-  LEFT[(x + X_REMAINING) >> 1] = 0;
+  // While the protocol is unknown the bytes of the direction are counted there.
+  if (N[n + N_KIND] !== UNKNOWN) LEFT[(x + X_REMAINING) >> 1] = 0;
   if (call === 0) return;
   if (isServer(n, direction)) endResponse(n, x, call);
   else {
@@ -1044,6 +1062,7 @@ function findMessage(n: number, direction: number, at: number, end: number): num
   undecidedAt = -1;
   const client = N[n + N_CLIENT];
   const settled = (N[n + N_FLAGS] & WAS_HTTP) !== 0;
+  const alone = settled || (N[n + N_FLAGS] & (JOINED_LATE | GAPPED)) !== 0;
   const mayAnswer = !settled || client === 2 - direction;
   const mayAsk = !settled || client === direction + 1;
   let p = at;
@@ -1055,12 +1074,12 @@ function findMessage(n: number, direction: number, at: number, end: number): num
       if (looks === MAYBE) undecidedAt = p;
     }
     if (mayAsk) {
-      const looks = looksLikeRequest(p, end, false);
+      const looks = alone ? looksLikePlainRequest(p, end) : looksLikeRequest(p, end, false);
       if (looks === YES || (looks === MAYBE && isStrongStart(p, end))) return p;
       if (looks === MAYBE) undecidedAt = p;
     }
   }
-  if (!settled && (N[n + N_FLAGS] & JOINED_LATE) === 0) return -1;
+  if (!alone) return -1;
   if (mayAnswer) {
     const waits = firstWaiting(n);
     if (waits !== 0) {
@@ -1078,7 +1097,7 @@ function findMessage(n: number, direction: number, at: number, end: number): num
   if (mayAsk) {
     for (let q = at; q < end; q++) {
       if (B[q] !== LF || q + 1 === end) continue;
-      const looks = looksLikeRequest(q + 1, end, false);
+      const looks = looksLikePlainRequest(q + 1, end);
       if (looks === YES) return q + 1;
       if (looks === MAYBE && undecidedAt < 0) undecidedAt = q + 1;
     }
@@ -1107,6 +1126,11 @@ function isWholeStatusLine(at: number, end: number): number {
 // ---------------------------------------------------------------- holes and ends
 
 function gap(n: number, x: number, direction: number, missing: number): void {
+  crossGap(n, x, direction, missing);
+  if (N[x + X_STATE] === SEARCH) pairing.noteHole(n, isServer(n, direction));
+}
+
+function crossGap(n: number, x: number, direction: number, missing: number): void {
   const state = N[x + X_STATE];
   if (state === SKIP) return;
   spillTail(n, x, direction);
@@ -1203,20 +1227,17 @@ function reportCutHead(n: number, x: number, direction: number, at: number, end:
     scanHead(at, end, true, true);
     head.weirds |= weirds;
     head.end = end;
-    onResponse(n, x, direction, at, false);
+    onResponse(n, x, direction, at, cause);
   } else {
     if (looksLikeRequest(at, end, false) !== YES) return;
     scanHead(at, end, false, true);
     if (head.valid === 0) return;
     head.weirds |= weirds;
     head.end = end;
-    onRequest(n, x, direction, at, false);
+    onRequest(n, x, direction, at, cause);
   }
-  const call = response ? N[x + X_CALL] : N[n + c.N_QUEUE_LAST];
-  if (call !== 0) {
-    K[(call << CALL_SHIFT) + C_CAUSES] |= cause;
-    if (!response) K[(call << CALL_SHIFT) + C_FLAGS] &= ~t.HAS_END;
-  }
+  const call = response ? 0 : N[n + c.N_QUEUE_LAST];
+  if (call !== 0) K[(call << CALL_SHIFT) + C_FLAGS] &= ~t.HAS_END;
   if (N[x + X_CALL] !== 0) breakMessage(n, x, direction, cause);
 }
 
@@ -1279,6 +1300,11 @@ function closeConnection(n: number, closeCause: number): void {
         c.dropTail(x);
         breakMessage(n, x, direction, cause);
     }
+  }
+  // Responses without a request stand in no queue; their direction may have been handed over in the middle of one.
+  for (let x = n + N_SIDE; x < n + CONNECTION_WORDS; x += 1 << SIDE_SHIFT) {
+    const call = N[x + X_CALL];
+    if (call !== 0 && (K[(call << CALL_SHIFT) + C_FLAGS] & t.HAS_REQUEST) === 0) finishCall(n, call, cause);
   }
   while (N[n + N_QUEUE] !== 0) {
     const call = N[n + N_QUEUE];

@@ -102,7 +102,7 @@ function putAddress(w: number, version: number, text: string): void {
   const dotted = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(t);
   if (dotted) {
     const n = dotted.slice(1).map(Number);
-    t = t.slice(0, dotted.index) + ((n[0] << 8) | n[1]).toString(16) + ':' + ((n[2] << 8) | n[3]).toString(16);
+    t = `${t.slice(0, dotted.index)}${((n[0] << 8) | n[1]).toString(16)}:${((n[2] << 8) | n[3]).toString(16)}`;
   }
   const [left, right] = t.split('::');
   const a = left ? left.split(':') : [];

@@ -88,6 +88,8 @@ export const RESPONSE_STOPPED = 256;
 export const SEVERAL_CODINGS = 512;
 /** C_REQUEST_END is known. */
 export const HAS_END = 1024;
+/** A hole lies near it in which requests or responses of the same burst may have been lost: no response is given to it. */
+export const DOUBTFUL = 2048;
 
 // Causes, as bits in the order of normalise/api-call.ts.
 export const NO_RESPONSE = 1;

@@ -13,6 +13,7 @@
  */
 import { counter, counts } from '../base/counters.ts';
 import type { Settings } from '../base/settings.ts';
+import { raise, weird } from '../base/weird.ts';
 import { severalOrigins, tunnelsOf } from '../decode/encapsulation.ts';
 import { INTERFACE, KEY_A, KEY_B, PATH, PORTS, ROW_SHIFT, rows } from '../flow/flow-table.ts';
 import * as t from '../http/transaction.ts';
@@ -23,6 +24,8 @@ const K = t.calls;
 const D = t.doubles;
 const C = counts;
 const C_DUPLICATE = counter('calls.duplicate');
+
+const FORGOTTEN = weird('limit.normalise.duplicates');
 
 const EMPTY = 0;
 /** A whole copy was handed on. */
@@ -134,7 +137,9 @@ function look(call: number, f: number, side: number, double: number): number {
     if (cells[e + 4] === GONE && (oldest < 0 || ((cells[e + 1] - cells[oldest + 1]) | 0) < 0)) oldest = e;
   }
   copy = false;
-  return free >= 0 ? free : oldest;
+  if (free >= 0) return free;
+  raise(FORGOTTEN);
+  return oldest;
 }
 
 /** Whether what the cell stands for still waits and is less complete than `rank`. */
