@@ -33,9 +33,9 @@ interface Scenario {
 }
 
 const scenarios: readonly Scenario[] = [
-  { kind: 'small', megabytes: 400, peers: true, bar: 0.18 },
-  { kind: 'vxlan', megabytes: 400, peers: true, bar: 0.18 },
-  { kind: 'short', megabytes: 300, peers: true, bar: 0.18 },
+  { kind: 'small', megabytes: 600, peers: true, bar: 0.18 },
+  { kind: 'vxlan', megabytes: 600, peers: true, bar: 0.18 },
+  { kind: 'short', megabytes: 400, peers: true, bar: 0.18 },
   { kind: 'large', megabytes: 2400, peers: true, bar: 0.5 },
   { kind: 'gzip', megabytes: 400, peers: true },
   { kind: 'reordered', megabytes: 400, peers: false },

@@ -135,7 +135,6 @@ const boundsWithoutWeird: Readonly<Record<string, readonly [happens: string, cou
   'flow.fragmentTimeoutMs': ['The fragments are dropped.', '`flow.fragment.timeout`'],
   'http.bodyBytes': ['The rest of the body is counted and not kept: `bytes` is the true length, `cut` is set. [cut-body]', 'each record'],
   'normalise.duplicateWindowMs': ['A copy that comes later is a call of its own.', ''],
-  'normalise.duplicatesMax': ['The oldest is no longer remembered, so a copy of it is a call of its own. [drop-oldest]', ''],
 };
 
 /** Bounds that are constants of the code: what, how much, what happens there. */
