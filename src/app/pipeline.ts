@@ -17,8 +17,9 @@ import { Chunk } from '../flow/chunk.ts';
 import { defragment, finishDefragmentation, joined, resetDefragmentation } from '../flow/defragment.ts';
 import { accept, expire, finish, MORE, NONE, nextChunk, ONE, resetReassembly } from '../flow/reassemble.ts';
 import { resetContentCoding } from '../http/content-coding.ts';
+import { finishHttp } from '../http/ending.ts';
 import { nextFinished } from '../http/pairing.ts';
-import { finishHttp, parse, resetHttp } from '../http/parse.ts';
+import { parse, resetHttp } from '../http/parse.ts';
 import { releaseCall } from '../http/transaction.ts';
 
 const C = counts;

@@ -11,7 +11,7 @@ import { describePath, describePaths, type Layer } from '../decode/encapsulation
 import { PATH, ROW_SHIFT, rows } from '../flow/flow-table.ts';
 import { payloadBytesHeld } from '../flow/reassemble.ts';
 import { kindNames } from '../http/connection.ts';
-import { connectionsByKind } from '../http/parse.ts';
+import { connectionsByKind } from '../http/ending.ts';
 import { tlsServers } from '../http/tls.ts';
 import * as t from '../http/transaction.ts';
 import { callsParked } from '../normalise/duplicates.ts';

@@ -17,7 +17,7 @@ import { Packet } from '../../src/capture/packet.ts';
 import { fragmentedPacketsUnderway } from '../../src/flow/defragment.ts';
 import { flowsInUse } from '../../src/flow/flow-table.ts';
 import { payloadBytesHeld } from '../../src/flow/reassemble.ts';
-import { payloadBytesUnidentified } from '../../src/http/parse.ts';
+import { payloadBytesUnidentified } from '../../src/http/ending.ts';
 import { callsInFlight } from '../../src/http/transaction.ts';
 import { type ApiCall, apiCallSchema } from '../../src/normalise/api-call.ts';
 import { callsParked } from '../../src/normalise/duplicates.ts';

@@ -6,7 +6,7 @@ import { bytes, packetRegion } from '../../src/base/arena.ts';
 import type { Settings } from '../../src/base/settings.ts';
 import { Packet } from '../../src/capture/packet.ts';
 import { kindNames } from '../../src/http/connection.ts';
-import { connectionsByKind } from '../../src/http/parse.ts';
+import { connectionsByKind } from '../../src/http/ending.ts';
 import { tlsServers } from '../../src/http/tls.ts';
 import type { ApiCall } from '../../src/normalise/api-call.ts';
 import { ACK, FIN, FlowFrames, PSH, RST, SYN } from '../support/frames.ts';
