@@ -89,6 +89,7 @@ export const settingsSchema: z.ZodType<Settings, unknown> = z.strictObject({
         'Copies of one call under two tunnels or interfaces within this time are one. 0 switches it off.',
       ),
       duplicatesMax: count(defaults.normalise.duplicatesMax, 1 << 20).describe('Calls remembered for that.'),
+      parkedBytesMax: count(defaults.normalise.parkedBytesMax).describe('Bytes of records that wait for a better copy.'),
     })
     .prefault({}),
   memory: z

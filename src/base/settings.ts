@@ -45,6 +45,7 @@ export const defaultSettings = {
   normalise: {
     duplicateWindowMs: 2_000,
     duplicatesMax: 1 << 16,
+    parkedBytesMax: 64 * MIB,
   },
   memory: {
     blockBytesMax: 256 * MIB,

@@ -365,6 +365,12 @@ const table = [
   { name: 'http.tls.malformed', meaning: 'A TLS ClientHello could not be read.', next: NOTHING },
   // normalise
   {
+    name: 'limit.normalise.parked_bytes',
+    meaning:
+      'Records that wait for a better copy of their call take more than normalise.parkedBytesMax; a call that is not whole was handed on at once. [refuse-new]',
+    next: LOSS,
+  },
+  {
     name: 'limit.normalise.duplicates',
     meaning:
       'More calls within the window than normalise.duplicatesMax remembers; copies of the oldest would no longer be recognised. [drop-oldest]',

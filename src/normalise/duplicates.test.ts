@@ -217,3 +217,14 @@ test('only so many calls are remembered, and every one is handed on', () => {
   for (let i = 0; i < 8000; i++) if (judge(call(b, { sequence: i * 7 + 1 })) === DUPLICATE) refused++;
   assert.ok(refused > 0 && refused <= 1100, `${refused} refused`);
 });
+
+test('only so many bytes wait; a call that is not whole is handed on at once beyond them, and waits again later', () => {
+  reset({ parkedBytesMax: 100 });
+  const [a] = twoPlaces();
+  const first = call(a, { causes: t.CAUSE_GAP });
+  assert.equal(judge(first), WAIT);
+  park(first, Buffer.alloc(120));
+  assert.equal(judge(call(a, { sequence: 5000, causes: t.CAUSE_GAP })), PASS);
+  assert.equal(nextDue(0, true)?.length, 120);
+  assert.equal(judge(call(a, { sequence: 9000, causes: t.CAUSE_GAP })), WAIT);
+});

@@ -10,6 +10,7 @@
  *   cell of 8 int32:  hash | time, ms | tunnels | interface | state | sequence | length | parked record + 1
  *
  * A call has a cell for each side. Limit: `normalise.duplicatesMax` calls are remembered; a newer one takes the place of an older [drop-oldest].
+ * `normalise.parkedBytesMax` of records wait; beyond it none does.
  */
 import { counter, counts } from '../base/counters.ts';
 import type { Settings } from '../base/settings.ts';
@@ -25,6 +26,7 @@ const D = t.doubles;
 const C = counts;
 const C_DUPLICATE = counter('calls.duplicate');
 
+const TOO_MANY_BYTES = weird('limit.normalise.parked_bytes');
 const FORGOTTEN = weird('limit.normalise.duplicates');
 
 const EMPTY = 0;
@@ -65,6 +67,8 @@ interface Parked {
 }
 let parked: (Parked | undefined)[] = [];
 let parkedFrom = 0;
+let parkedBytes = 0;
+let parkedBytesMax = 0;
 
 export function resetDuplicates(settings: Settings): void {
   windowMs = settings.normalise.duplicateWindowMs;
@@ -74,6 +78,8 @@ export function resetDuplicates(settings: Settings): void {
   mask = size - 1;
   parked = [];
   parkedFrom = 0;
+  parkedBytes = 0;
+  parkedBytesMax = settings.normalise.parkedBytesMax;
 }
 
 /** Calls that wait for a better copy. */
@@ -105,7 +111,11 @@ export function judge(call: number): number {
   }
   if (requestCopy) replace(request);
   if (responseCopy) replace(response);
-  const waits = K[k + t.C_CAUSES] !== 0 && (request >= 0 || response >= 0);
+  let waits = K[k + t.C_CAUSES] !== 0 && (request >= 0 || response >= 0);
+  if (waits && parkedBytes >= parkedBytesMax) {
+    raise(TOO_MANY_BYTES);
+    waits = false;
+  }
   if (request >= 0) remember(call, request, requestHash, t.REQUEST, t.D_REQUEST, waits);
   if (response >= 0) remember(call, response, responseHash, t.RESPONSE, t.D_RESPONSE, waits);
   requestCell = request;
@@ -155,6 +165,7 @@ function replace(e: number): void {
   const p = parked[i];
   if (p === undefined) return;
   parked[i] = undefined;
+  parkedBytes -= p.record.length;
   if (p.request >= 0) cells[p.request + 4] = EMPTY;
   if (p.response >= 0) cells[p.response + 4] = EMPTY;
   C[C_DUPLICATE]++;
@@ -187,6 +198,7 @@ function rankOf(call: number): number {
 
 /** Keeps the record of the call that `judge` has just told to wait. */
 export function park(call: number, record: Buffer): void {
+  parkedBytes += record.length;
   const first = requestCell >= 0 ? requestCell : responseCell;
   parked.push({ record, rank: rankOf(call), timeMs: cells[first + 1], request: requestCell, response: responseCell });
   if (requestCell >= 0) cells[requestCell + 7] = parked.length;
@@ -202,6 +214,7 @@ export function nextDue(nowMs: number, all: boolean): Buffer | undefined {
       letGo(p.request);
       letGo(p.response);
       parked[parkedFrom++] = undefined;
+      parkedBytes -= p.record.length;
       return p.record;
     }
     parkedFrom++;

@@ -24,7 +24,9 @@ function part(name: string, args: readonly string[], seed: number): void {
     encoding: 'utf8',
     maxBuffer: 1 << 28,
   });
-  console.log(`${name.padEnd(24)} ${status === 0 ? 'passed' : 'FAILED'} ${((performance.now() - started) / 1000).toFixed(0).padStart(6)} s`);
+  console.log(
+    `${name.padEnd(24)} ${status === 0 ? 'passed' : 'FAILED'} ${((performance.now() - started) / 1000).toFixed(0).padStart(6)} s`,
+  );
   if (status === 0) return;
   failures++;
   console.log(stdout.slice(-8000), stderr.slice(-2000));
