@@ -1,7 +1,6 @@
 /**
- * Kernels: the three loops that touch every byte of a record, as WebAssembly SIMD over the arena, sixteen bytes at
- * once. Each has a plain twin in TypeScript (normalise/json.ts, http/head.ts) that tests compare it with, and that
- * serves where the processor has no SIMD.
+ * Kernels: the loops that touch every byte of a record, as WebAssembly SIMD over the arena, sixteen bytes at once.
+ * Where the processor has no SIMD, plain TypeScript serves (normalise/json.ts, normalise/encode.ts, http/head.ts).
  *
  * They may read up to 15 bytes beyond their input and write up to 16 beyond their output; the arena has room for both.
  */
@@ -281,7 +280,7 @@ function load(): { writeText: Kernel3; writeFields: Kernel4; scanFieldLines: Ker
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
     return exports as { writeText: Kernel3; writeFields: Kernel4; scanFieldLines: Kernel3; findOdd: Kernel3 };
   } catch {
-    // A processor without SIMD: the plain twins serve.
+    // A processor without SIMD: plain TypeScript serves.
     return null;
   }
 }

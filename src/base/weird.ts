@@ -258,7 +258,6 @@ const table = [
     zeek: 'unexpected_server_HTTP_data',
   },
   { name: 'http.http1.lf_only', meaning: 'Lines of a head end with LF alone.', next: HOSTILE, zeek: 'line_terminated_with_single_LF' },
-  { name: 'http.http1.cr_only', meaning: 'A bare CR stands inside a head.', next: HOSTILE, zeek: 'line_terminated_with_single_CR' },
   {
     name: 'http.http1.folded_header',
     meaning: 'A header value goes on in the next line (obsolete folding); the line break became spaces.',

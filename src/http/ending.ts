@@ -3,7 +3,7 @@
  * the message, and the direction looks for the next plausible one. At a FIN or at the end of a connection everything
  * under way is finished as it stands.
  */
-import { words } from '../base/arena.ts';
+
 import { release } from '../base/blocks.ts';
 import { counts } from '../base/counters.ts';
 import * as chunks from '../flow/chunk.ts';
@@ -14,12 +14,11 @@ import * as h from './head.ts';
 import * as id from './identify.ts';
 import { answersBare, beginBareResponse, breakMessage, endMessage, onRequest, onResponse } from './message.ts';
 import * as pairing from './pairing.ts';
-import { reading, readTime } from './reading.ts';
+import { reading } from './reading.ts';
 import { isServer, P_OTHER, setKind } from './role.ts';
-import { TAIL_PREFIX_BYTES, tailTime } from './tail.ts';
+import { readTail, TAIL_PREFIX_BYTES } from './tail.ts';
 import * as t from './transaction.ts';
 
-const W = words;
 const C = counts;
 const N = c.connections;
 const LEFT = c.remainders;
@@ -152,19 +151,15 @@ function cutHead(n: number, x: number, direction: number, cause: number, weirds:
   const state = N[x + X_STATE];
   const at = block + TAIL_PREFIX_BYTES;
   const end = at + N[x + X_TAIL_BYTES];
-  N[x + X_TAIL] = 0;
-  N[x + X_TAIL_BYTES] = 0;
-  R.at = at;
-  R.sequence = W[(block >> 2) + 2];
-  R.acknowledgement = W[(block >> 2) + 3];
-  readTime[0] = tailTime.getFloat64(block, true);
+  readTail(x);
   if (state === HEAD || state === IDENTIFY) {
     if (state === IDENTIFY && N[n + N_KIND] === UNKNOWN && end - at >= 6 && id.identify(at, end, false) === id.IS_TLS) {
       setKind(n, TLS);
       N[x + X_STATE] = SKIP;
     } else if (N[n + N_KIND] !== SOCKS) reportCutHead(n, x, direction, at, end, cause, weirds);
   }
-  release(block);
+  release(R.tail);
+  R.tail = 0;
 }
 
 function reportCutHead(n: number, x: number, direction: number, at: number, end: number, cause: number, weirds: number): void {

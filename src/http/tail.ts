@@ -22,7 +22,7 @@ export const TAIL_PREFIX_BYTES = 16;
 export const AFTER_LF = 1;
 const BLANK_LINE = 2;
 const HAS_LF = 4;
-export const tailTime = new DataView(bytes.buffer);
+const tailTime = new DataView(bytes.buffer);
 
 /** Keeps `[at, end)`, an unfinished head, until more comes. */
 function saveTail(x: number, at: number, end: number): void {

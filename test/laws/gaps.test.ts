@@ -165,7 +165,8 @@ for (const pipelineShare of [0, 0.1]) {
         verdictText(verdict),
       );
       // Around a hole in a burst of requests nobody can tell whose a response is.
-      if (pipelineShare === 0) assert.ok(verdict.headsWholeFound >= 0.98 * verdict.headsWhole, verdictText(verdict));
+      const share = lossRate <= 0.01 ? 0.995 : 0.98;
+      if (pipelineShare === 0) assert.ok(verdict.headsWholeFound >= share * verdict.headsWhole, verdictText(verdict));
     });
   }
 }
