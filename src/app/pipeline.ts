@@ -7,6 +7,7 @@
  * `take` gets each finished call by its row number; the pipeline gives the row back afterwards.
  */
 import { resetBlocks } from '../base/blocks.ts';
+import { packetTimeUs } from '../base/clock.ts';
 import { counter, counts, resetCounters } from '../base/counters.ts';
 import type { Settings } from '../base/settings.ts';
 import { raise, resetWeirds, weird } from '../base/weird.ts';
@@ -21,12 +22,15 @@ import { finishHttp } from '../http/ending.ts';
 import { nextFinished } from '../http/pairing.ts';
 import { parse, resetHttp } from '../http/parse.ts';
 import { releaseCall } from '../http/transaction.ts';
+import { guarding, refuses, resetGuard } from './guard.ts';
 
 const C = counts;
+const now = packetTimeUs;
 const DROPPED = verdictNames.map((name) => counter(`packets.dropped{${name}}`));
 const BUG = weird('sensor.bug');
 const FRAGMENTS_NESTED_MAX = 8;
 
+const G = guarding;
 const segment = new Segment();
 const chunk = new Chunk();
 let take: (call: number) => void = () => {};
@@ -47,6 +51,7 @@ export function resetPipeline(settings: Settings, onCall: (call: number) => void
   resetDefragmentation(settings);
   resetReassembly(settings);
   resetContentCoding();
+  resetGuard();
 }
 
 /** Takes one packet, with its time in `packetTimeUs`. Never throws. */
@@ -66,6 +71,7 @@ function step(packet: Packet): void {
     C[DROPPED[verdict]]++;
     return;
   }
+  if (G[0] !== 0 && refuses(segment)) return;
   const answer = accept(segment, chunk);
   if (answer === NONE) return;
   if (answer === ONE) {
@@ -95,6 +101,17 @@ function handOn(): void {
   for (let call = nextFinished(); call !== 0; call = nextFinished()) {
     take(call);
     releaseCall(call);
+  }
+}
+
+/** No packet has come, but time has passed: timers fire that are due at `timeUs`. Never goes back. */
+export function passTime(timeUs: number): void {
+  if (timeUs <= now[0]) return;
+  now[0] = timeUs;
+  try {
+    if (expire()) drain();
+  } catch (error) {
+    onBug(error);
   }
 }
 

@@ -3,6 +3,7 @@
  */
 import { closeSync, fstatSync, openSync, type Stats, statSync } from 'node:fs';
 import { isatty } from 'node:tty';
+import { bytes } from '../base/arena.ts';
 import { packetTimeUs } from '../base/clock.ts';
 import { countOf } from '../base/counters.ts';
 import { SensorError } from '../base/errors.ts';
@@ -11,7 +12,7 @@ import { weirdCount, weirdCounts, weirds } from '../base/weird.ts';
 import { openCapture } from '../capture/capture.ts';
 import { Packet } from '../capture/packet.ts';
 import { type FormatContext, type FormatName, formats } from '../ship/formats/format.ts';
-import { OutputClosed, outputFailed, say, writeText } from './output.ts';
+import { OutputClosed, outputFailed, say, writeBytes, writeText } from './output.ts';
 import { finishPipeline, lastBug, processPacket, resetPipeline } from './pipeline.ts';
 import { Progress } from './progress.ts';
 import { RecordWriter } from './record-writer.ts';
@@ -52,7 +53,15 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
   try {
     const packet = new Packet();
     const any = capture.next(packet);
-    const writer = new RecordWriter(settings, epochOf(any ? packetTimeUs[0] : 0), fd, format, options.filterPort ?? []);
+    const writer = new RecordWriter({
+      settings,
+      epoch: epochOf(any ? packetTimeUs[0] : 0),
+      write: (at, end) => {
+        if (fd >= 0) writeBytes(fd, bytes, at, end);
+      },
+      format,
+      ports: options.filterPort ?? [],
+    });
     capture.beforeWaiting(() => writer.flush());
     const summary = options.summary ? new Summary(packetTimeUs[0]) : null;
     if (summary === null) resetPipeline(settings, (call) => writer.take(call), true);

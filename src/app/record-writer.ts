@@ -1,7 +1,7 @@
 /**
  * Records out: finished calls become records in the output region of the arena and leave it in large writes.
  *
- *   call -> port filter -> duplicates -> encode -> (format) -> file descriptor
+ *   call -> port filter -> duplicates -> encode -> (format) -> write
  */
 import { bytes, outputRegion } from '../base/arena.ts';
 import { packetTimeUs } from '../base/clock.ts';
@@ -13,7 +13,6 @@ import type { ApiCall } from '../normalise/api-call.ts';
 import { DUPLICATE, judge, nextDue, park, resetDuplicates, WAIT } from '../normalise/duplicates.ts';
 import { encodeCall, RECORD_BYTES_MAX, resetEncoder } from '../normalise/encode.ts';
 import type { Format } from '../ship/formats/format.ts';
-import { writeBytes } from './output.ts';
 
 const B = bytes;
 const C = counts;
@@ -26,23 +25,44 @@ const FLUSH_BYTES = 256 << 10;
 
 const START = outputRegion.at;
 
+export interface RecordWriterOptions {
+  readonly settings: Settings;
+  /** Middle parts of the record ids. */
+  readonly epoch: string;
+  readonly worker?: number;
+  /** Takes what is ready: bytes of the arena, valid until it returns, and how many records they are. */
+  readonly write: (at: number, end: number, records: number) => void;
+  /** Writes a call's record at an offset and returns its end; the canonical record when not said. */
+  readonly encode?: (call: number, to: number) => number;
+  /** Makes something else of each canonical record. */
+  readonly format?: Format | null;
+  /** Only calls of connections with one of these ports; all when empty. */
+  readonly ports?: readonly number[];
+  /** Sees each record before it leaves: [at, end) in the arena. */
+  readonly onRecord?: (at: number, end: number) => void;
+}
+
 export class RecordWriter {
-  readonly #fd: number;
+  readonly #write: RecordWriterOptions['write'];
+  readonly #encode: (call: number, to: number) => number;
   readonly #format: Format | null;
-  readonly #ports: Uint8Array | null;
+  readonly #ports: Uint8Array | null = null;
+  readonly #onRecord: ((at: number, end: number) => void) | undefined;
   #at = START;
+  /** Records since the last flush, and of the whole run. */
+  #ready = 0;
   #records = 0;
 
-  /** `format` null writes the canonical record as it is; `ports` empty lets every call pass; `fd` -1 writes nothing. */
-  constructor(settings: Settings, epoch: string, fd: number, format: Format | null, ports: readonly number[]) {
-    this.#fd = fd;
+  constructor({ settings, epoch, worker = 0, write, encode = encodeCall, format = null, ports = [], onRecord }: RecordWriterOptions) {
+    this.#write = write;
+    this.#encode = encode;
     this.#format = format;
-    this.#ports = null;
+    this.#onRecord = onRecord;
     if (ports.length > 0) {
       this.#ports = new Uint8Array(65536);
       for (const port of ports) this.#ports[port] = 1;
     }
-    resetEncoder(settings, epoch, 0);
+    resetEncoder(settings, epoch, worker);
     resetDuplicates(settings);
     if (outputRegion.end - START < FLUSH_BYTES + RECORD_BYTES_MAX) throw new Error('output region too small');
   }
@@ -61,10 +81,10 @@ export class RecordWriter {
         return;
       }
     }
-    this.#due(false);
+    this.releaseDue();
     const verdict = judge(call);
     if (verdict === DUPLICATE) return;
-    const end = encodeCall(call, this.#at);
+    const end = this.#encode(call, this.#at);
     if (verdict === WAIT) {
       park(call, Buffer.from(B.subarray(this.#at, end)));
       return;
@@ -72,7 +92,11 @@ export class RecordWriter {
     this.#record(this.#at, end);
   }
 
-  /** Lets go of calls that waited for a better copy: those whose time is over, or all. */
+  /** Lets go of calls that waited for a better copy and whose time is over. */
+  releaseDue(): void {
+    this.#due(false);
+  }
+
   #due(all: boolean): void {
     for (
       let record = nextDue((packetTimeUs[0] / 1000) | 0, all);
@@ -86,6 +110,8 @@ export class RecordWriter {
 
   #record(at: number, end: number): void {
     C[T_WRITTEN]++;
+    this.#ready++;
+    if (this.#onRecord !== undefined) this.#onRecord(at, end);
     if (this.#format === null) {
       this.#at = end;
       if (end - START >= FLUSH_BYTES) this.flush();
@@ -110,8 +136,11 @@ export class RecordWriter {
   /** Writes what there is. */
   flush(): void {
     const end = this.#at;
+    if (end === START) return;
+    const ready = this.#ready;
     C[OUT_BYTES] += end - START;
     this.#at = START;
-    if (this.#fd >= 0) writeBytes(this.#fd, B, START, end);
+    this.#ready = 0;
+    this.#write(START, end, ready);
   }
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { isIPv6 } from 'node:net';
 import { test } from 'node:test';
-import { ADDRESS_BYTES_MAX, formatAddress, formatIpv4, formatIpv6, writeAddress } from './address.ts';
+import { formatAddress, formatIpv4, formatIpv6 } from './address.ts';
 import { bytes, outputRegion } from './arena.ts';
+import { ADDRESS_BYTES_MAX, writeAddress } from './write-address.ts';
 
 function written(ipVersion: number, w0: number, w1: number, w2: number, w3: number): string {
   const at = outputRegion.at;

@@ -10,7 +10,24 @@ const codes = {
   'file-foreign': 'A file is no capture that Earshot reads.',
   'link-unsupported': 'A capture has a link type that Earshot does not read.',
   'config-invalid': 'The configuration does not fit its schema.',
+  'secret-missing': 'A file or environment variable that should hold a secret is missing, empty or cannot be read.',
   'output-failed': 'The output cannot be written.',
+  'not-running': 'No sensor runs here, or its control socket is another one.',
+  'already-running': 'Another sensor runs here with the same control socket.',
+  'no-permission': 'This user may not use, or not make, the control socket.',
+  'sensor-stopped': 'The sensor stopped while a command listened to it.',
+  'control-failed': 'The control socket cannot be made, or the sensor did not do what was asked over it.',
+  'log-failed': 'The log file cannot be opened.',
+  'listen-failed': 'A port cannot be listened on.',
+  'no-rights': 'The process lacks the rights to listen.',
+  'ring-failed': 'The kernel refuses to set up the packet ring.',
+  'system-unsupported': 'The system lacks something that live capture needs.',
+  'nothing-to-listen-to': 'The configuration names neither an interface nor a tunnel end-point.',
+  'endpoint-invalid': 'The URL of a tunnel end-point is wrong.',
+  'endpoint-refused': 'The kernel refuses to open a tunnel end-point.',
+  'port-held': 'The port of a tunnel end-point is held by another process, or by the kernel.',
+  'filter-invalid': 'A capture filter cannot be compiled, or is too long for the kernel.',
+  'libpcap-missing': 'capture.filter needs libpcap, which is not installed.',
 } as const;
 
 export type ErrorCode = keyof typeof codes;
@@ -35,6 +52,15 @@ const reasons: Readonly<Record<string, string>> = {
   ETXTBSY: 'it is a program that is running',
   ETIMEDOUT: 'the thread that decompresses it did not start',
   EBADF: 'it is not open for that',
+  ENOTFOUND: 'there is no such name',
+  EHOSTUNREACH: 'there is no way to that machine',
+  ECONNRESET: 'the other side broke the connection off',
+  ECONNREFUSED: 'nobody listens there',
+  ENOMEM: 'there is not enough memory',
+  EINVAL: 'the kernel does not know it',
+  ENODEV: 'there is no such interface',
+  EADDRINUSE: 'it is in use already',
+  EADDRNOTAVAIL: 'no interface has that address',
 };
 
 /** The code of an error of the system, as "ENOENT"; "" when it has none. */
@@ -44,7 +70,11 @@ export function codeOf(error: unknown): string {
 
 /** Why the system refused something, as a clause: "permission denied". */
 export function reasonOf(error: unknown): string {
-  const code = codeOf(error);
+  return errnoReason(codeOf(error));
+}
+
+/** The same for the name of an error: "EPERM". */
+export function errnoReason(code: string): string {
   return reasons[code] ?? (code || 'the system gives no reason');
 }
 

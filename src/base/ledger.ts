@@ -4,9 +4,9 @@
  *
  *   packets   received = decoded + dropped{reason}
  *   payload   seen = http + tls + other + retransmitted + discarded{reason} + held     (TCP payload bytes captured)
- *   calls     seen = written + duplicate + filtered + waiting
+ *   calls     seen = written + duplicate + filtered + lost{reason} + waiting
  */
-import { countOf, sumOf } from './counters.ts';
+import * as counters from './counters.ts';
 
 export interface Balance {
   readonly name: string;
@@ -21,8 +21,15 @@ function balance(name: string, total: number, parts: [string, number][]): Balanc
   return { name, total, parts: parts.filter(([, value]) => value !== 0), balances: sum === total };
 }
 
+/** Where the counters are read: those of this thread, or the sums over several. */
+export interface Counted {
+  readonly countOf: (name: string) => number;
+  /** Over all reasons. */
+  readonly sumOf: (name: string) => number;
+}
+
 /** `heldBytes` waits behind holes, `waitingCalls` for a better copy. */
-export function balances(heldBytes: number, waitingCalls: number): Balance[] {
+export function balances(heldBytes: number, waitingCalls: number, { countOf, sumOf }: Counted = counters): Balance[] {
   return [
     balance('packets received', countOf('packets.received'), [
       ['decoded', countOf('packets.decoded')],
@@ -40,6 +47,7 @@ export function balances(heldBytes: number, waitingCalls: number): Balance[] {
       ['written', countOf('calls.written')],
       ['duplicate', countOf('calls.duplicate')],
       ['filtered', sumOf('calls.filtered')],
+      ['lost', sumOf('calls.lost')],
       ['waiting', waitingCalls],
     ]),
   ];

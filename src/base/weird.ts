@@ -71,6 +71,16 @@ const table = [
     next: 'Capture on an Ethernet, raw IP, SLL or loopback interface.',
   },
   {
+    name: 'capture.endpoint.no_time',
+    meaning: 'A datagram came without the time of its arrival; the clock was read instead.',
+    next: NOTHING,
+  },
+  {
+    name: 'capture.endpoint.read_failed',
+    meaning: 'The kernel refused to hand over datagrams of a tunnel end-point; it is asked again.',
+    next: 'Restart the sensor when this goes on counting.',
+  },
+  {
     name: 'limit.capture.interfaces',
     meaning: 'More capture interfaces than are told apart; packets of later ones were skipped. [refuse-new]',
     next: 'Read the files one at a time.',

@@ -2,10 +2,10 @@
  * Encoding: a finished transaction becomes an ApiCall as canonical JSON in the arena, without an object on the way.
  * `normalise/api-call.ts` is the schema; a test holds the two together. Keys come in the schema's order.
  */
-import { writeAddress } from '../base/address.ts';
 import { bytes, outputRegion, words } from '../base/arena.ts';
 import type { Settings } from '../base/settings.ts';
 import { kernels } from '../base/simd.ts';
+import { writeAddress } from '../base/write-address.ts';
 import { describePath } from '../decode/encapsulation.ts';
 import { FLAGS, INTERFACE, IS_IPV6, KEY_A, KEY_B, PATH, PORTS, ROW_SHIFT, rows } from '../flow/flow-table.ts';
 import { contentStatus, decodeContent } from '../http/content-coding.ts';
@@ -28,6 +28,7 @@ import {
   writeTimeUs,
 } from './json.ts';
 import { writePathTemplate } from './path-template.ts';
+import { locateTarget, target, writeHost } from './target.ts';
 
 const B = bytes;
 const W = words;
@@ -50,7 +51,6 @@ const {
   S_TRAILER,
   S_TRAILER_FIELDS,
   S_TRAILER_BYTES,
-  S_HOST,
 } = t;
 const { HAS_REQUEST, HAS_RESPONSE } = t;
 
@@ -58,13 +58,14 @@ const { HAS_REQUEST, HAS_RESPONSE } = t;
 export const RECORD_BYTES_MAX: number = 12 << 20;
 const SCRATCH_BYTES = 1 << 20;
 /** Decoded bodies and path templates. */
-const SCRATCH = outputRegion.end - 2 * SCRATCH_BYTES;
+export const SCRATCH: number = outputRegion.end - 2 * SCRATCH_BYTES;
 
 const COMMA = 44;
 const QUOTE = 34;
 const OPEN = 91;
 const CLOSE_BRACKET = 93;
 
+const L_SCHEMA = literal(`{"schema":"${SCHEMA}","id":"`);
 const L_COMPLETE = literal('","complete":true');
 const L_INCOMPLETE = literal('","complete":false,"causes":[');
 const L_CLIENT = literal(',"client":{"address":"');
@@ -129,12 +130,17 @@ let believesAll = true;
 
 /** `epoch` and `worker` are the middle parts of every record id. */
 export function resetEncoder(settings: Settings, epoch: string, worker: number): void {
-  prefix = literal(`{"schema":"${SCHEMA}","id":"${settings.sensor.id}.${epoch}.${worker}.`);
+  prefix = literal(`${settings.sensor.id}.${epoch}.${worker}.`);
   sequence = 0;
   bodyBytes = settings.http.bodyBytes;
   pathTexts = [];
   believesAll = settings.http.trustedProxies.length === 0;
   resetClientIp(settings.http.trustedProxies);
+}
+
+/** The next record id. */
+export function writeId(to: number): number {
+  return writeNumber(writeLiteral(to, prefix), ++sequence);
 }
 
 /** Writes the record of a call as one line; returns the offset after its line feed. At least RECORD_BYTES_MAX bytes must be free at `to`. */
@@ -148,8 +154,8 @@ export function encodeCall(call: number, to: number): number {
   const s = f + (client === 0 ? KEY_B : KEY_A);
   const ports = R[f + PORTS];
   const d = call << 5;
-  let o = writeLiteral(to, prefix);
-  o = writeNumber(o, ++sequence);
+  let o = writeLiteral(to, L_SCHEMA);
+  o = writeId(o);
   const reasons = K[k + C_CAUSES];
   if (reasons === 0) o = writeLiteral(o, L_COMPLETE);
   else o = writeList(writeLiteral(o, L_INCOMPLETE), reasons, L_CAUSES);
@@ -225,44 +231,16 @@ function pathText(path: number): Literal {
 
 function writeRequest(to: number, k: number, d: number): number {
   const s = k + REQUEST;
+  locateTarget(k);
+  const { hostAt, hostEnd, pathAt, pathEnd } = target;
   const block = K[s + S_HEAD];
   const targetAt = block + K[s + S_TEXT];
   const targetEnd = block + K[s + S_TEXT_END];
   const isConnect = (K[k + C_FLAGS] & t.IS_CONNECT) !== 0;
-  // Where path, query and authority lie in the target (RFC 9112, 3.2).
-  let pathAt = targetAt;
-  let hostAt = 0;
-  let hostEnd = 0;
-  let secure = false;
-  if (isConnect) {
-    hostAt = targetAt;
-    hostEnd = targetEnd;
-    pathAt = targetEnd;
-  } else if (targetAt < targetEnd && B[targetAt] !== 47) {
-    const scheme = schemeEnd(targetAt, targetEnd);
-    if (scheme > 0) {
-      secure = scheme - targetAt === 5;
-      hostAt = scheme + 3;
-      pathAt = hostAt;
-      while (pathAt < targetEnd && B[pathAt] !== 47 && B[pathAt] !== 63 && B[pathAt] !== 35) pathAt++;
-      hostEnd = pathAt;
-      // User information is no part of the host.
-      for (let p = hostAt; p < hostEnd; p++) if (B[p] === 64) hostAt = p + 1;
-    }
-  }
-  if (hostEnd === hostAt && K[s + S_HOST] !== 0) {
-    const table = t.fieldTable(block, K[s + S_HEAD_BYTES]);
-    hostAt = t.valueAt(block, table, K[s + S_HOST] - 1);
-    hostEnd = t.valueEnd(block, table, K[s + S_HOST] - 1);
-  }
-  let pathEnd = pathAt;
-  while (pathEnd < targetEnd && B[pathEnd] !== 63 && B[pathEnd] !== 35) pathEnd++;
-  let o = writeLiteral(to, secure ? L_HTTPS_HOST : L_HTTP_HOST);
+  let o = writeLiteral(to, target.secure ? L_HTTPS_HOST : L_HTTP_HOST);
   if (hostEnd > hostAt) {
     B[o++] = QUOTE;
-    const from = o;
-    o = writeAny(o, hostAt, hostEnd);
-    for (let p = from; p < o; p++) if (B[p] >= 65 && B[p] <= 90) B[p] |= 0x20;
+    o = writeHost(o);
     B[o++] = QUOTE;
   } else o = writeLiteral(o, L_NULL);
   o = writeLiteral(o, L_TEMPLATE);
@@ -290,14 +268,6 @@ function writeRequest(to: number, k: number, d: number): number {
   }
   o = writeVersion(writeLiteral(o, L_VERSION), K[s + S_VERSION]);
   return writeFieldsAndBody(o, k, s, d + D_REQUEST);
-}
-
-/** End of "http" or "https" when the target begins with either and "://", in any case; 0 when not. */
-function schemeEnd(at: number, end: number): number {
-  let p = at;
-  while (p < end && p < at + 6 && B[p] !== 58) p++;
-  if (p + 2 >= end || B[p] !== 58 || B[p + 1] !== 47 || B[p + 2] !== 47 || p === at) return 0;
-  return p;
 }
 
 function writeResponse(to: number, k: number, d: number): number {

@@ -82,7 +82,7 @@ export class PipelineRun {
       },
       end: () => '',
     };
-    this.#writer = new RecordWriter(settings, 'test', -1, format, []);
+    this.#writer = new RecordWriter({ settings, epoch: 'test', write: () => {}, format });
     resetPipeline(settings, (call) => this.#writer.take(call));
   }
 
