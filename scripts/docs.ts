@@ -5,28 +5,14 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { findingKinds, severities } from '../src/app/doctor/findings.ts';
+import { metrics, SERIES_MAX } from '../src/app/metrics/table.ts';
 import { errorCodes } from '../src/base/errors.ts';
-import { settingsSchema } from '../src/base/settings-schema.ts';
+import { settingsJsonSchema } from '../src/base/settings-schema.ts';
+import { type Setting, settingsTable } from '../src/base/settings-table.ts';
 import { weirds } from '../src/base/weird.ts';
 import { apiCallSchema } from '../src/normalise/api-call.ts';
 import { SCHEMA } from '../src/normalise/causes.ts';
-
-/** The part of a JSON Schema that the settings page shows. */
-interface SchemaNode {
-  readonly type?: string;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly minLength?: number;
-  readonly maxLength?: number;
-  readonly pattern?: string;
-  readonly enum?: readonly unknown[];
-  readonly items?: SchemaNode;
-  readonly properties?: Readonly<Record<string, SchemaNode>>;
-}
-
-const settingsJsonSchema = z.toJSONSchema(settingsSchema, { io: 'input' });
 
 function row(...cells: string[]): string {
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |\n`;
@@ -83,50 +69,62 @@ function errorsPage(): string {
   );
 }
 
-/** The unit that the name of a setting ends with. */
-function unitOf(name: string, node: SchemaNode): string {
-  if (name.endsWith('Ms')) return 'ms';
-  if (/Bytes(Total)?(Max|Min)?$/.test(name)) return 'bytes';
-  if (node.type === 'integer' || node.type === 'number') return 'count';
-  return '';
-}
-
-function limitsOf(node: SchemaNode): string {
-  if (node.enum !== undefined) return node.enum.map((value) => code(String(value))).join(', ');
-  if (node.type === 'boolean') return '`true`, `false`';
-  if (node.type === 'array')
-    return `list of ${node.items?.type ?? 'values'}${node.items === undefined ? '' : `, each ${limitsOf(node.items)}`}`;
-  if (node.pattern !== undefined) return code(node.pattern);
-  if (node.maxLength !== undefined) return `${node.minLength ?? 0} to ${node.maxLength} characters`;
-  if (node.minimum !== undefined && node.maximum !== undefined) return `${node.minimum} to ${node.maximum}`;
-  if (node.minimum !== undefined) return `at least ${node.minimum}`;
-  return node.type === 'string' ? 'text' : '';
-}
-
-function settingsRows(prefix: string, node: SchemaNode): string[][] {
-  return Object.entries(node.properties ?? {}).flatMap(([name, child]) =>
-    child.properties === undefined
-      ? [[code(`${prefix}${name}`), code(JSON.stringify(child.default)), unitOf(name, child), limitsOf(child), child.description ?? '']]
-      : settingsRows(`${prefix}${name}.`, child),
+function findingsPage(): string {
+  let text = page(
+    'Findings',
+    'src/app/doctor/findings.ts',
+    '`earshot doctor` walks the path of a packet and names the first step that is broken. With `--live 10s` it also listens\n' +
+      'for so long, as `earshot run` would, and judges what came. `earshot status` and the health port use the same codes. A\n' +
+      'finding may be milder than it stands here when only a small part is affected.',
   );
+  const meanings = {
+    broken: 'Calls are lost, or nothing is seen, until somebody acts.',
+    warning: 'Something is lost, or will be.',
+    note: 'Good to know.',
+  };
+  for (const severity of severities) {
+    text += `\n## ${severity}\n\n${meanings[severity]}\n\n`;
+    const own = Object.entries(findingKinds).filter(([, kind]) => kind.severity === severity);
+    text += table(
+      ['code', 'meaning', 'what to do'],
+      own.map(([name, kind]) => [code(name), kind.meaning, kind.next]),
+    );
+  }
+  return text;
 }
 
 function settingsPage(): string {
   let text = page(
     'Settings',
-    'src/base/settings.ts',
+    'src/base/settings-schema.ts',
     'Every setting has a default, so a configuration names only what differs. The configuration file is YAML with these\n' +
-      'names (`--config FILE`); an unknown name or a value outside its limits is an error that says where it stands.',
+      'names (`--config FILE`); an unknown name or a value outside its limits is an error that says where it stands.\n' +
+      '[configuration.md](configuration.md) shows how to write one; `earshot config print-default` writes one with all of them.\n' +
+      'A change takes effect with `earshot reload` or SIGHUP where the last column but one says "at once".',
   );
-  for (const [section, node] of Object.entries((settingsJsonSchema as SchemaNode).properties ?? {})) {
+  for (const [section, settings] of Map.groupBy(settingsTable(), ({ name }) => name.split('.')[0])) {
     text += `\n## ${section}\n\n`;
-    text += table(['setting', 'default', 'unit', 'allowed', 'meaning'], settingsRows(`${section}.`, node));
+    text += table(
+      ['setting', 'default', 'unit', 'allowed', 'a change', 'meaning'],
+      settings.map((s) => [code(s.name), code(JSON.stringify(s.default)), s.unit, s.allowed, s.isLive ? 'at once' : 'restart', s.meaning]),
+    );
   }
   return text;
 }
 
 /** Settings that bound something without a weird of their own: what happens there, and what counts it. */
 const boundsWithoutWeird: Readonly<Record<string, readonly [happens: string, counted: string]>> = {
+  'capture.ringBytes': ['The kernel drops packets until there is room; before that, flows are shed. [drop]', '`earshot stats`'],
+  'capture.receiveBufferBytes': ['The kernel drops datagrams until there is room. [drop]', '`earshot stats`'],
+  'run.stopTimeoutMs': ['What is still under way is given up, and the sensor ends.', 'the last lines of the log'],
+  'run.watchCallsPerSecondMax': [
+    'Further calls of that second are not shown; they are written as always.',
+    '`earshot tail`, `earshot top`',
+  ],
+  'output.queueBytesMax': ['Lines are dropped until there is room. [drop]', '`earshot stats`'],
+  'log.rotateBytes': ['The file is closed, compressed, and a new one begun.', ''],
+  'log.rotateHours': ['The same.', ''],
+  'log.filesMax': ['The oldest file is removed. [drop-oldest]', ''],
   'flow.idleTimeoutMs': ['The connection is closed; calls under way are reported with cause `idle-timeout`.', 'calls by cause'],
   'flow.halfOpenTimeoutMs': ['The connection is forgotten. It carried no data, so nothing is lost.', ''],
   'flow.closedLingerMs': ['The row is free again; what still comes starts a connection of its own.', '`flow.tcp.midstream`'],
@@ -136,6 +134,9 @@ const boundsWithoutWeird: Readonly<Record<string, readonly [happens: string, cou
   'http.bodyBytes': ['The rest of the body is counted and not kept: `bytes` is the true length, `cut` is set. [cut-body]', 'each record'],
   'normalise.duplicateWindowMs': ['A copy that comes later is a call of its own.', ''],
 };
+
+/** Numbers that are no limits. */
+const boundsNothing: readonly string[] = ['capture.ringBlockTimeoutMs', 'run.workers', 'run.statsIntervalMs', 'metrics.intervalMs'];
 
 /** Bounds that are constants of the code: what, how much, what happens there. */
 const fixedBounds: readonly (readonly [what: string, bound: string, happens: string])[] = [
@@ -164,41 +165,32 @@ const fixedBounds: readonly (readonly [what: string, bound: string, happens: str
   ['a ClientHello', 'one TLS record', 'what stands in a second record (server name, ALPN) is not read'],
   ['names of TLS servers', '4,096', 'later ones are not listed in the summary'],
   ['hosts, methods, statuses, ports and tunnels in a summary', '20,000 each', 'later ones are added up as `(more)`'],
+  ['connections of the health port and of the metrics port', '256 each', 'later ones are closed at once [refuse-new]'],
+  ['series of one metric', '256', 'the rest of a counter is added up as `(more)`: `earshot_series_left_out`'],
+  ['log lines that wait for the disk', '4 MiB', 'what comes on top goes to standard error: `earshot_log_errors_total`'],
+  ['log lines that wait for a full pipe on standard error', '256 KiB', 'what comes on top is dropped: `earshot_log_lost_total` [drop]'],
 ];
 
-/** Every setting by its whole name. */
-function settingsByName(prefix: string, node: SchemaNode): [string, SchemaNode][] {
-  return Object.entries(node.properties ?? {}).flatMap(([name, child]): [string, SchemaNode][] =>
-    child.properties === undefined ? [[`${prefix}${name}`, child]] : settingsByName(`${prefix}${name}.`, child),
-  );
-}
-
-/** "65536 bytes" */
-function amountOf(name: string, node: SchemaNode): string {
-  const unit = unitOf(name, node);
-  return `${Number(node.default).toLocaleString('en')}${unit === 'count' ? '' : ` ${unit}`}`;
+/** "65,536 bytes" */
+function amountOf({ default: amount, unit }: Setting): string {
+  return `${Number(amount).toLocaleString('en')}${unit === 'count' || unit === '' ? '' : ` ${unit}`}`;
 }
 
 function limitsPage(): string {
-  const settings = settingsByName('', settingsJsonSchema as SchemaNode);
+  const settings = settingsTable();
   const named = new Set<string>();
   const limits = weirds.filter((w) => w.name.startsWith('limit.'));
   const rows = limits.map((w) => {
-    const own = settings.filter(([name]) => w.meaning.includes(name));
-    for (const [name] of own) named.add(name);
+    const own = settings.filter(({ name }) => w.meaning.includes(name));
+    for (const { name } of own) named.add(name);
     const [, what, behaviour] = /^(.*) \[([a-z-]+)\]$/.exec(w.meaning) ?? ['', w.meaning, ''];
-    return [
-      own.map(([name]) => code(name)).join(', ') || 'fixed',
-      own.map(([name, node]) => amountOf(name, node)).join(', '),
-      code(w.name),
-      what,
-      code(behaviour),
-    ];
+    return [own.map(({ name }) => code(name)).join(', ') || 'fixed', own.map(amountOf).join(', '), code(w.name), what, code(behaviour)];
   });
-  const others = settings.filter(([name, node]) => node.type === 'integer' && !named.has(name));
-  const missing = others.filter(([name]) => boundsWithoutWeird[name] === undefined).map(([name]) => name);
-  const extra = Object.keys(boundsWithoutWeird).filter((name) => !others.some(([other]) => other === name));
-  if (missing.length + extra.length > 0) throw new Error(`boundsWithoutWeird: missing ${missing.join(', ')}; too many ${extra.join(', ')}`);
+  const numbers = settings.filter(({ name, isNumber }) => isNumber && !named.has(name));
+  const others = numbers.filter(({ name }) => boundsWithoutWeird[name] !== undefined);
+  const missing = numbers.map(({ name }) => name).filter((name) => boundsWithoutWeird[name] === undefined && !boundsNothing.includes(name));
+  const extra = [...Object.keys(boundsWithoutWeird), ...boundsNothing].filter((name) => !settings.some((s) => s.name === name));
+  if (missing.length + extra.length > 0) throw new Error(`bounds of settings: missing ${missing.join(', ')}; too many ${extra.join(', ')}`);
   let text = page(
     'Limits',
     'scripts/docs.ts, src/base/weird.ts and src/base/settings.ts',
@@ -212,7 +204,7 @@ function limitsPage(): string {
   text += '\n## Other settings that bound something\n\n';
   text += table(
     ['setting', 'default', 'what it bounds', 'what happens there', 'seen in'],
-    others.map(([name, node]) => [code(name), amountOf(name, node), node.description ?? '', ...boundsWithoutWeird[name]]),
+    others.map((s) => [code(s.name), amountOf(s), s.meaning, ...boundsWithoutWeird[s.name]]),
   );
   text += '\n## Bounds that cannot be set\n\n';
   text += table(
@@ -237,13 +229,51 @@ function schemaFile(title: string, schema: object): string {
   return `${JSON.stringify({ $schema, title, ...rest }, null, 2)}\n`;
 }
 
+function metricsPage(): string {
+  return (
+    page(
+      'Metrics',
+      'src/app/metrics/table.ts',
+      'What a running sensor says about itself in numbers. The names are the same everywhere; `metrics.prefix` (here\n`earshot`) stands before each. Counters begin at 0 with the sensor. Times are seconds, sizes bytes, shares 0 to 1.',
+    ) +
+    '\n' +
+    table(
+      ['place', 'setting', 'what is sent'],
+      [
+        ['Prometheus', '`metrics.listen`', 'text format 0.0.4 on `GET /metrics`'],
+        ['Graphite', '`metrics.graphite`', '`earshot.SENSOR.METRIC.LABEL.VALUE value seconds`, over TCP'],
+        ['StatsD', '`metrics.statsd`', '`earshot.SENSOR.METRIC.LABEL.VALUE:value`, then `|g`, or `|c` with what was added, over UDP'],
+        ['OpenTelemetry', '`metrics.otlp`, `metrics.otlpHeaders`', 'OTLP over HTTP in JSON: cumulative sums and gauges'],
+      ],
+    ) +
+    '\nIn the names for Graphite and StatsD, `SENSOR` is `sensor.id`, and every character of a label but letters, digits,\n' +
+    '`_` and `-` becomes `_`. Every `metrics.intervalMs` a report is pushed to each place. A place that is slow or cannot be\n' +
+    'reached holds nobody up: that interval is dropped and counted (`earshot_push_intervals_total`), the log says so once,\n' +
+    'and the next interval is tried anew. OTLP sends totals, so a dropped interval loses nothing there. A collector behind\n' +
+    'TLS is checked against the certificate authorities of Node, and those that `NODE_EXTRA_CA_CERTS` names.\n\n' +
+    `Labels are bounded. Of each metric at most ${SERIES_MAX} series are shown: the rest of a counter is added up under\n` +
+    '`(more)`, the rest of a gauge is left out, and `earshot_series_left_out` counts both.\n\n' +
+    'Each kind of loss has a metric of its own, because each has another cause: `earshot_reader_kernel_dropped_total` (a\n' +
+    'ring was full), `earshot_reader_shed_packets_total` (a worker could not keep up), `earshot_gaps_total` (bytes that\n' +
+    'never came), `earshot_sink_lost_calls_total` (calls that could not be written).\n\n' +
+    '`dashboards/earshot.json` is a dashboard for Grafana: import it and choose a Prometheus data source. It uses the prefix\n' +
+    '`earshot`.\n\n' +
+    table(
+      ['metric', 'kind', 'labels', 'meaning'],
+      metrics.map(({ name, kind, labels, meaning }) => [code(`earshot_${name}`), kind, labels.map(code).join(', '), meaning]),
+    )
+  );
+}
+
 const files: Readonly<Record<string, () => string>> = {
   'docs/weirds.md': weirdsPage,
   'docs/errors.md': errorsPage,
+  'docs/findings.md': findingsPage,
   'docs/settings.md': settingsPage,
   'docs/limits.md': limitsPage,
+  'docs/metrics.md': metricsPage,
   'schemas/api-call.schema.json': () => schemaFile(SCHEMA, z.toJSONSchema(apiCallSchema)),
-  'schemas/settings.schema.json': () => schemaFile('Settings of Earshot', settingsJsonSchema),
+  'schemas/settings.schema.json': () => schemaFile('Settings of Earshot', settingsJsonSchema()),
 };
 
 const check = process.argv.includes('--check');

@@ -6,6 +6,11 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
+/** A secret is never written in the configuration: it names the file or the environment variable that holds it. */
+export type Secret = { readonly file: string } | { readonly environment: string };
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
+
 export const defaultSettings = {
   sensor: {
     id: 'earshot',
@@ -13,6 +18,55 @@ export const defaultSettings = {
   },
   capture: {
     filesOpenMax: 12,
+    interfaces: [] as string[],
+    endpoints: [] as string[],
+    filter: '',
+    only: {
+      ports: [] as number[],
+      networks: [] as string[],
+    },
+    not: {
+      ports: [] as number[],
+      networks: [] as string[],
+    },
+    promiscuous: true,
+    ringBytes: 64 * MIB,
+    ringBlockTimeoutMs: 20,
+    receiveBufferBytes: 32 * MIB,
+  },
+  run: {
+    workers: 0,
+    affinity: [] as number[],
+    stopTimeoutMs: 10_000,
+    statsIntervalMs: 60_000,
+    shedding: true,
+    watchCallsPerSecondMax: 500,
+  },
+  output: {
+    file: '',
+    queueBytesMax: 64 * MIB,
+  },
+  control: {
+    socket: '',
+  },
+  health: {
+    listen: '',
+  },
+  metrics: {
+    listen: '',
+    graphite: '',
+    statsd: '',
+    otlp: '',
+    otlpHeaders: {} as Record<string, Secret>,
+    prefix: 'earshot',
+    intervalMs: 10_000,
+  },
+  log: {
+    level: 'info' as LogLevel,
+    file: '',
+    rotateBytes: 20 * MIB,
+    rotateHours: 24,
+    filesMax: 10,
   },
   decode: {
     vni: 'isolate' as 'isolate' | 'merge',

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseSettings } from './config.ts';
+import { defaultSettings, type Settings } from './settings.ts';
+import { changesBetween, describeChanges, describeValue, isLiveSetting, settingValues } from './settings-change.ts';
+import { settingsTable } from './settings-table.ts';
+
+const settings = (text: string): Settings => parseSettings(text, 'test.yaml');
+
+test('nothing changed', () => {
+  assert.deepEqual(changesBetween(defaultSettings, settings('')), { live: [], restart: [] });
+  const a = settings('metrics: { otlpHeaders: { A: { file: /a }, B: { file: /b } } }');
+  const b = settings('metrics: { otlpHeaders: { B: { file: /b }, A: { file: /a } } }');
+  assert.deepEqual(changesBetween(a, b), { live: [], restart: [] });
+  assert.equal(describeChanges([]), 'nothing');
+});
+
+test('what takes effect at once and what needs a restart, in the order of the settings', () => {
+  const after = settings(
+    'log: { level: debug, file: /var/log/a.log }\nrun: { workers: 2 }\ncapture: { interfaces: [eth0, eth1], only: { ports: [80] } }',
+  );
+  const { live, restart } = changesBetween(settings('capture: { interfaces: [eth0] }'), after);
+  assert.equal(describeChanges(live), 'capture.interfaces [eth0] -> [eth0, eth1], capture.only.ports [] -> [80], log.level info -> debug');
+  assert.equal(describeChanges(restart), 'run.workers 0 -> 2, log.file "" -> /var/log/a.log');
+});
+
+test('the order of a list is a change', () => {
+  const { restart } = changesBetween(settings('run: { affinity: [1, 2] }'), settings('run: { affinity: [2, 1] }'));
+  assert.equal(describeChanges(restart), 'run.affinity [1, 2] -> [2, 1]');
+});
+
+test('every single setting is seen when it changes', () => {
+  for (const [name] of settingValues(defaultSettings)) {
+    const after = structuredClone(defaultSettings);
+    const path = name.split('.');
+    let tree = after as unknown as Record<string, Record<string, unknown>>;
+    for (const part of path.slice(0, -1)) tree = tree[part] as Record<string, Record<string, unknown>>;
+    (tree as Record<string, unknown>)[path.at(-1) ?? ''] = 'other';
+    const { live, restart } = changesBetween(defaultSettings, after);
+    assert.deepEqual(
+      [...live, ...restart].map((change) => change.name),
+      [name],
+    );
+    assert.equal(live.length, isLiveSetting(name) ? 1 : 0);
+  }
+});
+
+test('the names are those of the schema', () => {
+  const names = settingsTable().map((setting) => setting.name);
+  assert.deepEqual(
+    settingValues(defaultSettings)
+      .map(([name]) => name)
+      .sort(),
+    [...names].sort(),
+  );
+});
+
+test('what a running sensor takes over', () => {
+  assert.deepEqual(
+    settingsTable()
+      .filter(({ isLive }) => isLive)
+      .map(({ name }) => name)
+      .filter((name) => !/^(capture[.](interfaces|filter|only|not)|metrics[.]|log[.]level|run[.])/.test(name)),
+    [],
+  );
+  for (const name of ['capture.not.networks', 'log.level', 'metrics.otlpHeaders', 'run.shedding']) assert.ok(isLiveSetting(name), name);
+  for (const name of ['metrics.listen', 'run.workers', 'run.affinity', 'sensor.id', 'log.file', 'capture.ringBytes']) {
+    assert.ok(!isLiveSetting(name), name);
+  }
+});
+
+test('secrets are shown as references', () => {
+  const { live } = changesBetween(
+    defaultSettings,
+    settings('metrics: { otlpHeaders: { Authorization: { file: /run/secrets/t }, X-Key: { environment: KEY } } }'),
+  );
+  assert.equal(describeChanges(live), 'metrics.otlpHeaders {} -> {Authorization: file /run/secrets/t, X-Key: environment KEY}');
+});
+
+test('a value that could be misread is quoted, a long one cut', () => {
+  assert.equal(describeValue(''), '""');
+  assert.equal(describeValue('udp port 4789'), '"udp port 4789"');
+  assert.equal(describeValue(['a,b', 'c']), '["a,b", c]');
+  assert.equal(describeValue('a\u001bb'), '"a\\u001bb"');
+  assert.ok(describeValue(Array.from({ length: 128 }, (_, i) => i + 1000)).length < 210);
+});
