@@ -1,0 +1,464 @@
+/**
+ * The metrics: one table of names, kinds, meanings, and where each comes from in the report. /metrics, Graphite,
+ * StatsD and OTLP are views of it, docs/metrics.md is generated from it, and the dashboard is checked against it.
+ *
+ * Names have no prefix here (`metrics.prefix` of the configuration stands before each, with "_"), base units at the
+ * end, and `_total` behind what only grows. Every kind of loss has a name of its own, because each has another cause:
+ * what the kernel dropped, what was shed, what never came (gaps), what could not be written.
+ *
+ * Labels are bounded: names of workers, interfaces, end-points, reasons, weirds and states. Of each metric at most
+ * SERIES_MAX are shown; the rest of a counter is added up under "(more)", the rest of a gauge is left out, and
+ * `series_left_out` counts both.
+ */
+import type { InterfaceState, SensorReport, WorkerState } from '../report.ts';
+
+export type MetricKind = 'counter' | 'gauge';
+
+export interface Metric {
+  readonly name: string;
+  readonly kind: MetricKind;
+  readonly meaning: string;
+  readonly labels: readonly string[];
+  readonly read: (input: MetricsInput) => readonly Sample[];
+}
+
+/** A value and its labels, in the order of `Metric.labels`. */
+export type Sample = readonly [value: number, ...labels: string[]];
+
+/** What the metrics are made from. */
+export interface MetricsInput {
+  readonly report: SensorReport;
+  readonly pushes: readonly PushReport[];
+  /** Log lines that went to standard error in place of the file. */
+  readonly logErrors: number;
+  /** Log lines that came nowhere. */
+  readonly logLost: number;
+}
+
+/** How one place fares that metrics are pushed to. */
+export interface PushReport {
+  /** "graphite", "statsd", "otlp" */
+  readonly target: string;
+  /** Intervals whose metrics were handed over. */
+  readonly sent: number;
+  /** Intervals whose metrics were not. */
+  readonly dropped: number;
+}
+
+/** A metric with its samples, no two of them with equal labels. */
+export interface Family {
+  readonly metric: Metric;
+  readonly samples: readonly Sample[];
+}
+
+export const SERIES_MAX = 256;
+const MORE = '(more)';
+const LEFT_OUT = 'series_left_out';
+
+const interfaceStates: readonly InterfaceState[] = ['up', 'no-carrier', 'down', 'missing'];
+const workerStates: readonly WorkerState[] = ['starting', 'running', 'stuck', 'dead', 'stopped'];
+
+type Read = Metric['read'];
+
+const one =
+  (value: (report: SensorReport) => number): Read =>
+  ({ report }) => [[value(report)]];
+const perInterface =
+  (value: (i: SensorReport['interfaces'][number]) => number): Read =>
+  ({ report }) =>
+    report.interfaces.map((i): Sample => [value(i), i.name]);
+const perEndpoint =
+  (value: (e: SensorReport['endpoints'][number]) => number): Read =>
+  ({ report }) =>
+    report.endpoints.map((e): Sample => [value(e), e.url]);
+const perWorker =
+  (value: (w: SensorReport['workers'][number]) => number): Read =>
+  ({ report }) =>
+    report.workers.map((w): Sample => [value(w), String(w.worker)]);
+/** Of the counters `name{reason}`, one for each reason. */
+const perReason =
+  (name: string): Read =>
+  ({ report }) =>
+    Object.entries(report.counters).flatMap(([counter, value]): Sample[] =>
+      counter.startsWith(`${name}{`) ? [[value, counter.slice(name.length + 1, -1)]] : [],
+    );
+const flag = (condition: boolean): number => (condition ? 1 : 0);
+
+const counter = (name: string, meaning: string, read: Read, ...labels: string[]): Metric => ({
+  name,
+  kind: 'counter',
+  meaning,
+  labels,
+  read,
+});
+const gauge = (name: string, meaning: string, read: Read, ...labels: string[]): Metric => ({ name, kind: 'gauge', meaning, labels, read });
+
+/** Every metric, in the order in which they are shown. */
+export const metrics: readonly Metric[] = [
+  // the sensor
+  gauge('up', 'Always 1: the sensor answers.', () => [[1]]),
+  gauge(
+    'build_info',
+    'Always 1; its labels say which sensor this is.',
+    ({ report: { sensor } }) => [[1, sensor.version, sensor.id, sensor.poolId]],
+    'version',
+    'sensor',
+    'pool',
+  ),
+  gauge(
+    'ready',
+    'Whether packets can be taken: what the health port answers.',
+    one((r) => flag(r.health.ready)),
+  ),
+  gauge(
+    'faults',
+    'Things that are not as they should be.',
+    one((r) => r.health.faults.length),
+  ),
+  gauge(
+    'fault',
+    '1 for each kind of fault that there is now.',
+    ({ report }) => [...new Set(report.health.faults.map((f) => f.code))].map((code): Sample => [1, code]),
+    'code',
+  ),
+  gauge(
+    'start_time_seconds',
+    'When the sensor started, since 1970.',
+    one((r) => r.sensor.startedAtMs / 1000),
+  ),
+  gauge(
+    'configuration_read_time_seconds',
+    'When the configuration in force was read, since 1970.',
+    one((r) => r.sensor.configurationReadAtMs / 1000),
+  ),
+  gauge(
+    'memory_bytes',
+    'Memory of the process that is resident.',
+    one((r) => r.sensor.memoryBytes),
+  ),
+  counter(
+    'cpu_seconds_total',
+    'Processor time of all threads.',
+    one((r) => r.sensor.cpuMs / 1000),
+  ),
+  // interfaces
+  gauge(
+    'interface_state',
+    'State of an interface: 1 for the one that it is in, 0 for the others.',
+    ({ report }) => report.interfaces.flatMap((i) => interfaceStates.map((state): Sample => [flag(i.state === state), i.name, state])),
+    'interface',
+    'state',
+  ),
+  counter(
+    'interface_packets_total',
+    'Packets read from an interface.',
+    perInterface((i) => i.packets),
+    'interface',
+  ),
+  counter(
+    'interface_bytes_total',
+    'Bytes of these packets.',
+    perInterface((i) => i.bytes),
+    'interface',
+  ),
+  counter(
+    'interface_losses_total',
+    'Times that an interface went away or down.',
+    perInterface((i) => i.losses),
+    'interface',
+  ),
+  gauge(
+    'interface_mtu_bytes',
+    'Largest packet of an interface.',
+    perInterface((i) => i.mtu),
+    'interface',
+  ),
+  // tunnel end-points
+  counter(
+    'endpoint_packets_total',
+    'Datagrams read from a tunnel end-point.',
+    perEndpoint((e) => e.packets),
+    'endpoint',
+  ),
+  counter(
+    'endpoint_bytes_total',
+    'Bytes of these datagrams.',
+    perEndpoint((e) => e.bytes),
+    'endpoint',
+  ),
+  counter(
+    'endpoint_kernel_dropped_total',
+    'Datagrams that found the receive buffer of an end-point full.',
+    perEndpoint((e) => e.kernelDropped),
+    'endpoint',
+  ),
+  gauge(
+    'endpoint_receive_buffer_bytes',
+    'Receive buffer that the kernel gave.',
+    perEndpoint((e) => e.receiveBufferBytes),
+    'endpoint',
+  ),
+  gauge(
+    'endpoint_receive_buffer_wanted_bytes',
+    'Receive buffer that was asked for.',
+    perEndpoint((e) => e.receiveBufferBytesWanted),
+    'endpoint',
+  ),
+  // reader
+  counter(
+    'reader_packets_total',
+    'Packets read from rings and sockets.',
+    one((r) => r.stages.reader.read),
+  ),
+  counter(
+    'reader_bytes_total',
+    'Bytes of these packets.',
+    one((r) => r.stages.reader.bytes),
+  ),
+  counter(
+    'reader_kernel_dropped_total',
+    'Packets that the kernel dropped because a ring or a receive buffer was full. They are not among those read.',
+    one((r) => r.stages.reader.kernelDropped),
+  ),
+  counter(
+    'reader_shed_packets_total',
+    'Packets of flows that were left out because a worker could not keep up.',
+    one((r) => r.stages.reader.shed),
+  ),
+  counter(
+    'reader_own_packets_total',
+    "Packets of the sensor's own connections, which it leaves out.",
+    one((r) => r.stages.reader.own),
+  ),
+  counter(
+    'reader_other_packets_total',
+    'Packets that are no TCP, by design: UDP, ICMP, ARP and so on.',
+    one((r) => r.stages.reader.other),
+  ),
+  counter(
+    'reader_error_packets_total',
+    'Packets that are malformed, cut in a header, or nested too deep.',
+    one((r) => r.stages.reader.errors),
+  ),
+  counter('packets_dropped_total', 'Packets that were read and not decoded, by reason.', perReason('packets.dropped'), 'reason'),
+  // pipeline
+  counter(
+    'payload_bytes_total',
+    'Captured bytes of TCP payload, by what they were.',
+    ({ report: { counters } }) =>
+      ['http', 'tls', 'other', 'retransmitted'].map((content): Sample => [counters[`payload.${content}`] ?? 0, content]),
+    'content',
+  ),
+  counter(
+    'payload_discarded_bytes_total',
+    'Captured bytes of TCP payload that were not used, by reason.',
+    perReason('payload.discarded'),
+    'reason',
+  ),
+  counter(
+    'calls_received_total',
+    'API calls that were found.',
+    one((r) => r.stages.pipeline.received),
+  ),
+  counter(
+    'calls_valid_total',
+    'Of these, calls with request and response whole.',
+    one((r) => r.stages.pipeline.valid),
+  ),
+  counter(
+    'calls_incomplete_total',
+    'Of these, calls of which a part is missing.',
+    one((r) => r.stages.pipeline.incomplete),
+  ),
+  counter('calls_incomplete_reason_total', 'The same by what is missing.', perReason('calls.incomplete'), 'reason'),
+  counter(
+    'calls_duplicate_total',
+    'Copies of calls that came by another tunnel or interface, and are not handed on.',
+    one((r) => r.stages.pipeline.duplicate),
+  ),
+  counter(
+    'calls_filtered_total',
+    'Calls that a filter left out.',
+    one((r) => r.stages.pipeline.filteredOut),
+  ),
+  counter(
+    'gaps_total',
+    'Holes in streams: bytes that the ends exchanged and the sensor never got.',
+    one((r) => r.stages.pipeline.gaps),
+  ),
+  counter(
+    'gap_bytes_total',
+    'Bytes in these holes.',
+    one((r) => r.stages.pipeline.gapBytes),
+  ),
+  gauge(
+    'flows',
+    'TCP connections that are being followed.',
+    one((r) => r.stages.pipeline.flows),
+  ),
+  gauge(
+    'calls_in_flight',
+    'Requests that wait for their response.',
+    one((r) => r.stages.pipeline.callsInFlight),
+  ),
+  // sink
+  counter(
+    'sink_received_calls_total',
+    'Calls handed to the output.',
+    one((r) => r.stages.sink.received),
+  ),
+  counter(
+    'sink_written_calls_total',
+    'Calls written.',
+    one((r) => r.stages.sink.written),
+  ),
+  counter(
+    'sink_written_bytes_total',
+    'Bytes written.',
+    one((r) => r.stages.sink.bytes),
+  ),
+  counter(
+    'sink_errors_total',
+    'Writes that failed.',
+    one((r) => r.stages.sink.errors),
+  ),
+  counter(
+    'sink_lost_calls_total',
+    'Calls that could not be written and are gone.',
+    one((r) => r.stages.sink.lost),
+  ),
+  gauge(
+    'sink_queue_bytes',
+    'Bytes that wait to be written.',
+    one((r) => r.stages.sink.queueBytes),
+  ),
+  gauge(
+    'sink_lag_seconds',
+    'Age of the oldest batch that waits.',
+    one((r) => r.stages.sink.lagMs / 1000),
+  ),
+  // workers
+  gauge(
+    'worker_state',
+    'State of a worker: 1 for the one that it is in, 0 for the others.',
+    ({ report }) => report.workers.flatMap((w) => workerStates.map((state): Sample => [flag(w.state === state), String(w.worker), state])),
+    'worker',
+    'state',
+  ),
+  counter(
+    'worker_restarts_total',
+    'Times that a worker died and was started again.',
+    perWorker((w) => w.restarts),
+    'worker',
+  ),
+  counter(
+    'worker_packets_total',
+    'Packets that a worker read.',
+    perWorker((w) => w.packets),
+    'worker',
+  ),
+  counter(
+    'worker_kernel_dropped_total',
+    "Packets that the kernel dropped because a worker's ring or receive buffer was full.",
+    perWorker((w) => w.kernelDropped),
+    'worker',
+  ),
+  gauge(
+    'worker_ring_fill_ratio',
+    'Filled part of the rings of a worker, 0 to 1.',
+    perWorker((w) => w.ringFill),
+    'worker',
+  ),
+  gauge(
+    'worker_shedding_ratio',
+    'Part of the flows that is left out because a worker cannot keep up, 0 to 1.',
+    perWorker((w) => w.shedding),
+    'worker',
+  ),
+  gauge(
+    'worker_cpu_ratio',
+    'Part of one processor that a worker uses, 0 to 1.',
+    perWorker((w) => w.cpu),
+    'worker',
+  ),
+  gauge(
+    'worker_flows',
+    'TCP connections that a worker follows.',
+    perWorker((w) => w.flows),
+    'worker',
+  ),
+  gauge(
+    'worker_calls_in_flight',
+    'Requests of a worker that wait for their response.',
+    perWorker((w) => w.callsInFlight),
+    'worker',
+  ),
+  gauge(
+    'worker_lag_seconds',
+    'How far packet time is behind the clock.',
+    perWorker((w) => w.lagMs / 1000),
+    'worker',
+  ),
+  // oddities and books
+  counter(
+    'weird_total',
+    'Oddities of the traffic, by name (docs/weirds.md).',
+    ({ report }) => Object.entries(report.weirds).map(([name, n]): Sample => [n, name]),
+    'weird',
+  ),
+  gauge(
+    'ledger_balanced',
+    'Whether an equation of the books holds: 1, or 0 for a fault of Earshot itself.',
+    ({ report }) => report.ledger.map((l): Sample => [flag(l.balances), l.name]),
+    'ledger',
+  ),
+  // the metrics and the log themselves
+  counter(
+    'push_intervals_total',
+    'Intervals whose metrics were pushed, or dropped because the other side could not be reached.',
+    ({ pushes }) =>
+      pushes.flatMap((p): Sample[] => [
+        [p.sent, p.target, 'sent'],
+        [p.dropped, p.target, 'dropped'],
+      ]),
+    'target',
+    'outcome',
+  ),
+  counter('log_errors_total', 'Log lines that went to standard error because the log file could not be written.', ({ logErrors }) => [
+    [logErrors],
+  ]),
+  counter('log_lost_total', 'Log lines that came nowhere, because standard error took none.', ({ logLost }) => [[logLost]]),
+  gauge(LEFT_OUT, `Series that are not shown because their metric has more than ${SERIES_MAX}.`, () => []),
+];
+
+const leftOutMetric = metrics.find((metric) => metric.name === LEFT_OUT) as Metric;
+
+/** Every metric that has samples now, bounded, each set of labels once. */
+export function collect(input: MetricsInput): Family[] {
+  const families: Family[] = [];
+  let leftOut = 0;
+  for (const metric of metrics) {
+    const byLabels = new Map<string, Sample>();
+    for (const sample of metric.read(input)) {
+      const [value, ...labels] = sample;
+      const key = JSON.stringify(labels);
+      const before = byLabels.get(key);
+      // The same interface by two patterns, the same end-point twice: one series.
+      if (before !== undefined) byLabels.set(key, metric.kind === 'counter' ? [before[0] + value, ...labels] : sample);
+      else if (byLabels.size < SERIES_MAX) byLabels.set(key, sample);
+      else {
+        leftOut++;
+        if (metric.kind === 'counter') more(byLabels, metric, value);
+      }
+    }
+    if (byLabels.size > 0) families.push({ metric, samples: [...byLabels.values()] });
+  }
+  families.push({ metric: leftOutMetric, samples: [[leftOut]] });
+  return families;
+}
+
+function more(byLabels: Map<string, Sample>, metric: Metric, value: number): void {
+  const labels = metric.labels.map(() => MORE);
+  const key = JSON.stringify(labels);
+  byLabels.set(key, [(byLabels.get(key)?.[0] ?? 0) + value, ...labels]);
+}
