@@ -1,0 +1,75 @@
+/**
+ * What is said over the control socket: one line of JSON asks, lines of JSON answer, UTF-8, each ended by a line feed.
+ * A connection carries one request.
+ *
+ *   {"command":"who"}                            {"who":{"pid":4242,"version":"0.1.0"}}
+ *   {"command":"report"}                         {"report":{...}}                        app/report.ts
+ *   {"command":"reload"}                         {"reload":{"ok":true,"text":"..."}}
+ *   {"command":"log-level","level":"debug"}      {"logLevel":"debug"}
+ *   {"command":"watch","filter":{...}}           {"watching":true}
+ *                                                {"calls":[...],"skipped":0}             app/call-line.ts
+ *                                                ... until either side closes
+ *   anything else                                {"error":{"code":"request-invalid","what":"...","next":"..."}}
+ */
+import type { LogLevel } from '../../base/settings.ts';
+import type { CallFilter } from '../call-filter.ts';
+import type { CallLine } from '../call-line.ts';
+import type { SensorReport } from '../report.ts';
+
+/** The sensor, as far as the control socket needs it. */
+export interface SensorControl {
+  report(): SensorReport;
+  /** Reads the configuration again; `text` says in a line what changed, or why all stays as it is. */
+  reload(): Promise<{ readonly ok: boolean; readonly text: string }>;
+  setLogLevel(level: LogLevel): void;
+  /**
+   * Hands on finished calls from now on; `skipped` are those before them that were not handed on. Returns what stops it.
+   */
+  watch(onCalls: (calls: readonly CallLine[], skipped: number) => void): () => void;
+}
+
+export const logLevels: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error'];
+
+/** Bytes of a request line. */
+export const REQUEST_BYTES_MAX = 65_536;
+/** Bytes of an answer line that a client takes. */
+export const ANSWER_BYTES_MAX: number = 16 << 20;
+
+export type ControlRequest =
+  | { readonly command: 'who' }
+  | { readonly command: 'report' }
+  | { readonly command: 'reload' }
+  | { readonly command: 'log-level'; readonly level: LogLevel }
+  | { readonly command: 'watch'; readonly filter?: CallFilter };
+
+export type ControlErrorCode =
+  /** Longer than REQUEST_BYTES_MAX. */
+  | 'request-too-long'
+  /** No JSON, no known command, or a wrong argument. */
+  | 'request-invalid'
+  /** The sensor could not do it. */
+  | 'failed'
+  /** As many connections as there may be. */
+  | 'busy';
+
+export interface ControlError {
+  readonly code: ControlErrorCode;
+  /** What is wrong, as a clause. */
+  readonly what: string;
+  /** What to do, as a sentence. */
+  readonly next: string;
+}
+
+export interface Who {
+  readonly pid: number;
+  readonly version: string;
+}
+
+export type ControlAnswer =
+  | { readonly who: Who }
+  | { readonly report: SensorReport }
+  | { readonly reload: { readonly ok: boolean; readonly text: string } }
+  | { readonly logLevel: LogLevel }
+  | { readonly watching: true }
+  | { readonly calls: readonly CallLine[]; readonly skipped: number }
+  | { readonly error: ControlError };

@@ -1,0 +1,213 @@
+/**
+ * Makes the report (app/report.ts) out of what the parts of a sensor know. Plain sums: no part is asked to wait.
+ */
+import { type Balance, balances } from '../base/ledger.ts';
+import type { CallsOutput } from './calls-output.ts';
+import type { Heard, Listening } from './listening.ts';
+import type { EndpointReport, Fault, InterfaceReport, SensorReport, StagesReport, WorkerReport } from './report.ts';
+import type { Pulse } from './worker-link.ts';
+import type { WorkerLife } from './workers.ts';
+
+export interface ReportParts {
+  readonly sensor: SensorReport['sensor'];
+  readonly listening: Listening;
+  readonly lives: readonly WorkerLife[];
+  readonly output: CallsOutput | null;
+  readonly faults: readonly Fault[];
+  readonly ready: boolean;
+  /** All packets have been read: nothing may be unaccounted for. */
+  readonly ended: boolean;
+}
+
+export function makeReport(parts: ReportParts): SensorReport {
+  const { listening, lives } = parts;
+  const counters = sums(lives, (life) => [...life.pastCounters, ...(life.pulse?.counters ?? [])]);
+  const weirds = sums(lives, (life) => [...life.pastWeirds, ...(life.pulse?.weirds ?? [])]);
+  return {
+    sensor: parts.sensor,
+    health: { ready: parts.ready, faults: parts.faults },
+    interfaces: listening.heard.map((heard) => interfaceReport(heard, lives)),
+    endpoints: endpointReports(listening, lives),
+    workers: lives.map((life) => workerReport(life, listening)),
+    stages: stages(counters, parts),
+    counters: Object.fromEntries(counters),
+    weirds: Object.fromEntries(weirds),
+    ledger: ledger(counters, parts),
+  };
+}
+
+function sums(lives: readonly WorkerLife[], of: (life: WorkerLife) => Iterable<readonly [string, number]>): Map<string, number> {
+  const sum = new Map<string, number>();
+  for (const life of lives) for (const [name, n] of of(life)) if (n !== 0) sum.set(name, (sum.get(name) ?? 0) + n);
+  return sum;
+}
+
+/** Sum over a counter and all its reasons. */
+function allOf(counters: ReadonlyMap<string, number>, name: string): number {
+  let sum = 0;
+  for (const [key, n] of counters) if (key === name || key.startsWith(`${name}{`)) sum += n;
+  return sum;
+}
+
+/** Increase per second from the pulse before to the last one. */
+function rate(life: WorkerLife, of: (pulse: Pulse) => number): number {
+  const { pulse, before } = life;
+  if (pulse === null || before === null || pulse.atMs <= before.atMs || Date.now() - pulse.atMs > 5000) return 0;
+  return Math.max(0, ((of(pulse) - of(before)) * 1000) / (pulse.atMs - before.atMs));
+}
+
+function counterOf(pulse: Pulse, name: string): number {
+  return pulse.counters.find(([key]) => key === name)?.[1] ?? 0;
+}
+
+function rateOf(lives: readonly WorkerLife[], name: string): number {
+  return lives.reduce((sum, life) => sum + rate(life, (pulse) => counterOf(pulse, name)), 0);
+}
+
+function interfaceReport(heard: Heard, lives: readonly WorkerLife[]): InterfaceReport {
+  const mine = (pulse: Pulse, what: 'packets' | 'bytes'): number =>
+    pulse.interfaces.reduce((sum, one) => (heard.indexes.includes(one.index) ? sum + one[what] : sum), 0);
+  const total = (what: 'packets' | 'bytes'): number =>
+    lives.reduce((sum, { pulse, pastInterfaces }) => {
+      const past = heard.indexes.reduce((n, index) => n + (pastInterfaces.get(index)?.[what] ?? 0), 0);
+      return sum + past + (pulse === null ? 0 : mine(pulse, what));
+    }, 0);
+  const { name, pattern, state, mtu, losses } = heard;
+  return {
+    name,
+    pattern,
+    state,
+    mtu,
+    packets: total('packets'),
+    bytes: total('bytes'),
+    packetsPerS: lives.reduce((sum, life) => sum + rate(life, (pulse) => mine(pulse, 'packets')), 0),
+    bytesPerS: lives.reduce((sum, life) => sum + rate(life, (pulse) => mine(pulse, 'bytes')), 0),
+    losses,
+  };
+}
+
+function endpointReports(listening: Listening, lives: readonly WorkerLife[]): EndpointReport[] {
+  return listening.endpoints.map((endpoint, i) => {
+    const total = (what: 'packets' | 'bytes'): number =>
+      lives.reduce((sum, { pulse, pastEndpoints }) => sum + (pastEndpoints[i]?.[what] ?? 0) + (pulse?.endpoints[i]?.[what] ?? 0), 0);
+    const perS = (what: 'packets' | 'bytes'): number =>
+      lives.reduce((sum, life) => sum + rate(life, (pulse) => pulse.endpoints[i]?.[what] ?? 0), 0);
+    return {
+      url: endpoint.url,
+      packets: total('packets'),
+      bytes: total('bytes'),
+      packetsPerS: perS('packets'),
+      bytesPerS: perS('bytes'),
+      kernelDropped: listening.endpointDropsOf(endpoint).reduce((a, b) => a + b, 0),
+      receiveBufferBytes: endpoint.receiveBufferBytes,
+      receiveBufferBytesWanted: listening.receiveBufferBytesWanted,
+    };
+  });
+}
+
+function workerReport(life: WorkerLife, listening: Listening): WorkerReport {
+  const { worker, state, restarts, pulse } = life;
+  const endpointDrops = listening.endpoints.reduce((sum, endpoint) => sum + (listening.endpointDropsOf(endpoint)[worker] ?? 0), 0);
+  return {
+    worker,
+    state,
+    restarts,
+    packets: life.counter('packets.received'),
+    packetsPerS: rate(life, (p) => counterOf(p, 'packets.received')),
+    callsPerS: rate(life, (p) => counterOf(p, 'calls.seen')),
+    kernelDropped: (listening.kernel[worker]?.dropped ?? 0) + endpointDrops,
+    ringFill: pulse?.ringFill ?? 0,
+    shedding: pulse?.shedding ?? 0,
+    cpu: rate(life, (p) => p.cpuMs) / 1000,
+    flows: pulse?.flows ?? 0,
+    callsInFlight: pulse?.callsInFlight ?? 0,
+    lagMs: Math.max(0, pulse?.lagMs ?? 0),
+  };
+}
+
+/** Packets that were dropped for what they are, not for what is wrong with them. */
+const BY_DESIGN = ['udp', 'icmp', 'arp', 'other-ip', 'not-ip', 'fragment', 'quic'];
+
+function stages(counters: ReadonlyMap<string, number>, parts: ReportParts): StagesReport {
+  const { lives, output, listening } = parts;
+  const of = (name: string): number => counters.get(name) ?? 0;
+  const sum = (name: string): number => allOf(counters, name);
+  const own = of('packets.dropped{own}');
+  const shed = of('packets.dropped{shed}');
+  const other = BY_DESIGN.reduce((n, reason) => n + of(`packets.dropped{${reason}}`), 0);
+  const endpointDrops = listening.endpoints.flatMap((endpoint) => listening.endpointDropsOf(endpoint));
+  return {
+    reader: {
+      read: of('packets.received'),
+      readPerS: rateOf(lives, 'packets.received'),
+      bytes: of('packets.bytes'),
+      bytesPerS: rateOf(lives, 'packets.bytes'),
+      kernelDropped: [...listening.kernel.map(({ dropped }) => dropped), ...endpointDrops].reduce((a, b) => a + b, 0),
+      own,
+      shed,
+      other,
+      errors: sum('packets.dropped') - own - shed - other,
+    },
+    pipeline: {
+      received: of('calls.seen'),
+      receivedPerS: rateOf(lives, 'calls.seen'),
+      filteredOut: sum('calls.filtered'),
+      duplicate: of('calls.duplicate'),
+      valid: of('calls.complete'),
+      incomplete: sum('calls.incomplete'),
+      gaps: of('gaps.count'),
+      gapBytes: of('gaps.bytes'),
+      flows: lives.reduce((n, { pulse }) => n + (pulse?.flows ?? 0), 0),
+      callsInFlight: lives.reduce((n, { pulse }) => n + (pulse?.callsInFlight ?? 0), 0),
+    },
+    sink: {
+      received: output?.received ?? 0,
+      written: output?.written ?? 0,
+      writtenPerS: output === null ? 0 : rateOf(lives, 'calls.written'),
+      bytes: output?.bytes ?? 0,
+      errors: output?.errors ?? 0,
+      lost: output?.lost ?? 0,
+      queueBytes: output?.queueBytes ?? 0,
+      lagMs: output?.lagMs ?? 0,
+    },
+  };
+}
+
+function ledger(counters: ReadonlyMap<string, number>, parts: ReportParts): Balance[] {
+  const { lives, listening, output, ended } = parts;
+  const held = lives.reduce((sum, { pulse }) => sum + (pulse?.heldBytes ?? 0), 0);
+  const waiting = lives.reduce((sum, { pulse }) => sum + (pulse?.waitingCalls ?? 0), 0);
+  const all = balances(held, waiting, { countOf: (name) => counters.get(name) ?? 0, sumOf: (name) => allOf(counters, name) });
+  if (listening.hasRings) {
+    const kernel = listening.kernel.reduce((sum, { packets }) => sum + packets, 0);
+    const dropped = listening.kernel.reduce((sum, { dropped: n }) => sum + n, 0);
+    const read = lives.reduce((sum, { pulse, pastInterfaces }) => {
+      const past = [...pastInterfaces.values()].reduce((n, { packets }) => n + packets, 0);
+      return sum + past + (pulse?.interfaces ?? []).reduce((n, { packets }) => n + packets, 0);
+    }, 0);
+    const died = lives.reduce((sum, life) => sum + life.packetsWithDead, 0);
+    // While packets flow, what the kernel has counted and no worker yet lies in the rings.
+    const inRings = kernel - dropped - read - died;
+    all.unshift({
+      name: 'packets of the kernel',
+      total: kernel,
+      parts: [
+        ['dropped by the kernel', dropped] as const,
+        ['read', read] as const,
+        ['with a dead worker', died] as const,
+        ['in the rings', inRings] as const,
+      ].filter(([, n]) => n !== 0),
+      balances: ended ? inRings === 0 : inRings >= 0,
+    });
+  }
+  if (output !== null) {
+    const queued = output.received - output.written - output.lost;
+    all.push({
+      name: 'calls handed to the output',
+      total: output.received,
+      parts: [['written', output.written] as const, ['lost', output.lost] as const, ['queued', queued] as const].filter(([, n]) => n !== 0),
+      balances: ended ? queued === 0 : queued >= 0,
+    });
+  }
+  return all;
+}

@@ -1,0 +1,49 @@
+/** `earshot stats`: the block of the three stages, once or again and again. */
+import { SensorError } from '../base/errors.ts';
+import { ask, stopped } from './control/client.ts';
+import { type ControlOptions, controlPathOf } from './control/path.ts';
+import { LiveScreen, pause, untilInterrupted } from './live-screen.ts';
+import { writeText } from './output.ts';
+import type { SensorReport } from './report.ts';
+import { safeJson } from './safe-json.ts';
+import { statsBlock } from './stats-block.ts';
+import { coloursOf, widthOf } from './terminal.ts';
+
+export interface StatsOptions extends ControlOptions {
+  /** Seconds between two blocks; true: one. */
+  readonly watch?: number | true;
+  readonly json?: boolean;
+}
+
+/** Prints the block; with `watch` until Ctrl-C, or until the sensor stops (sensor-stopped). */
+export async function stats(options: StatsOptions): Promise<number> {
+  const path = await controlPathOf(options);
+  const text = async (): Promise<string> => {
+    const { report } = await ask(path, { command: 'report' });
+    if (options.json) return jsonOf(report);
+    return statsBlock(report, { columns: widthOf(process.stdout), colours: coloursOf(process.stdout) });
+  };
+  const first = await text();
+  if (options.watch === undefined) {
+    writeText(1, first);
+    return 0;
+  }
+  const screen = new LiveScreen();
+  const draw = (block: string): void => (options.json ? writeText(1, block) : screen.draw(block));
+  const interruption = untilInterrupted();
+  try {
+    draw(first);
+    const intervalMs = 1000 * (options.watch === true ? 1 : options.watch);
+    while (await pause(intervalMs, interruption.signal)) draw(await text());
+  } catch (error) {
+    throw error instanceof SensorError && error.code === 'not-running' ? stopped() : error;
+  } finally {
+    screen.end();
+    interruption.release();
+  }
+  return 0;
+}
+
+function jsonOf({ sensor, stages, ledger }: SensorReport): string {
+  return `${safeJson({ time: new Date(sensor.nowAtMs).toISOString(), startedAt: new Date(sensor.startedAtMs).toISOString(), stages, ledger })}\n`;
+}

@@ -1,0 +1,165 @@
+/**
+ * `earshot tail`: live calls as they come, a line each. Host and path come off the wire: what could steer a terminal is
+ * replaced in text and escaped in JSON.
+ */
+import { type CallFilter, compileCallFilter } from './call-filter.ts';
+import type { CallLine } from './call-line.ts';
+import { watchCalls } from './control/client.ts';
+import { type ControlOptions, controlPathOf } from './control/path.ts';
+import { untilInterrupted } from './live-screen.ts';
+import { say, writeText } from './output.ts';
+import { safeJson } from './safe-json.ts';
+import { type Colours, coloursOf, shown, widthOf } from './terminal.ts';
+import { count, shortTime } from './units.ts';
+
+export interface TailOptions extends ControlOptions {
+  readonly json?: boolean;
+  readonly host?: string;
+  readonly path?: string;
+  readonly method?: string;
+  readonly status?: string;
+  readonly client?: string;
+  readonly server?: string;
+  /** Milliseconds. */
+  readonly slower?: number;
+  /** Calls to show before it ends by itself. */
+  readonly count?: number;
+}
+
+/** How often at most it says that calls were skipped. */
+const SKIPPED_EVERY_MS = 1_000;
+const CLIENT_COLUMNS = 15;
+const CLIENT_COLUMNS_MAX = 39;
+/** A terminal with so many columns has room for IPv6 addresses. */
+const WIDE = 110;
+const TARGET_MAX = 4096;
+
+/** Prints calls until Ctrl-C, `count` of them, or the end of the sensor (sensor-stopped). */
+export async function tail(options: TailOptions): Promise<number> {
+  const filter = filterOf(options);
+  // What is wrong with it is told without a sensor too.
+  compileCallFilter(filter);
+  const columns = process.stdout.isTTY ? widthOf(process.stdout) : Number.POSITIVE_INFINITY;
+  const lines = new TailLines(columns, coloursOf(process.stdout));
+  const skipping = new Skipping();
+  let left = options.count ?? Number.POSITIVE_INFINITY;
+  let stop = (): void => {};
+  const watch = await watchCalls(await controlPathOf(options), filter, (calls, skipped) => {
+    const wanted = calls.slice(0, left);
+    left -= wanted.length;
+    if (wanted.length > 0) writeText(1, `${wanted.map((call) => (options.json ? safeJson(call) : lines.line(call))).join('\n')}\n`);
+    skipping.add(skipped);
+    if (left === 0) stop();
+  });
+  stop = () => watch.stop();
+  if (left === 0) stop();
+  const interruption = untilInterrupted();
+  interruption.signal.addEventListener('abort', stop);
+  if (process.stdout.isTTY && !options.json) writeText(1, lines.titles());
+  try {
+    await watch.ended;
+  } finally {
+    skipping.end();
+    interruption.release();
+  }
+  return 0;
+}
+
+function filterOf({ host, path, method, status, client, server, slower }: TailOptions): CallFilter {
+  return {
+    ...(host !== undefined && { host }),
+    ...(path !== undefined && { path }),
+    ...(method !== undefined && { method }),
+    ...(status !== undefined && { status }),
+    ...(client !== undefined && { client }),
+    ...(server !== undefined && { server }),
+    ...(slower !== undefined && { slowerMs: slower }),
+  };
+}
+
+/** Says on standard error how many calls were skipped, not more often than once a second. */
+class Skipping {
+  #skipped = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  add(skipped: number): void {
+    this.#skipped += skipped;
+    if (this.#skipped === 0 || this.#timer !== undefined) return;
+    this.#say();
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.add(0);
+    }, SKIPPED_EVERY_MS);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    if (this.#skipped > 0) this.#say();
+  }
+
+  #say(): void {
+    say(`earshot: skipped ${count(this.#skipped)} call${this.#skipped === 1 ? '' : 's'} (more than the sensor hands on)\n`);
+    this.#skipped = 0;
+  }
+}
+
+/** Calls as aligned lines of at most `columns`: time (UTC), client, method, status, latency, sizes, and whom for what. */
+export class TailLines {
+  readonly #columns: number;
+  readonly #colours: Colours;
+  readonly #clientMax: number;
+  #client = CLIENT_COLUMNS;
+
+  constructor(columns: number, colours: Colours) {
+    this.#columns = columns;
+    this.#colours = colours;
+    this.#clientMax = columns >= WIDE ? CLIENT_COLUMNS_MAX : CLIENT_COLUMNS;
+  }
+
+  titles(): string {
+    const text = this.#join('time (UTC)', 'client', 'method', 'sta', 'after', 'sent', 'got');
+    return `${this.#colours.dim(`${text}host and path`)}\n`;
+  }
+
+  line(call: CallLine): string {
+    const client = shown(call.client, this.#clientMax);
+    // Longer addresses make the column wider, for good.
+    this.#client = Math.max(this.#client, client.length);
+    const latency = call.latencyUs === undefined ? '-' : shortTime(Math.max(0, call.latencyUs)).replace(' ', '');
+    const start = this.#join(
+      shown(call.time.slice(11, 23), 12),
+      client,
+      shown(call.method ?? '-', 7),
+      call.status === null ? '-' : shown(String(call.status), 3),
+      latency,
+      size(call.requestBytes),
+      size(call.responseBytes),
+    );
+    const room = Math.max(8, Math.min(TARGET_MAX, this.#columns - start.length));
+    const target = call.host === null && call.path === null ? '-' : `${call.host ?? ''}${call.path ?? ''}`;
+    const line = `${start}${shown(target, room)}`;
+    const paint = this.#paint(call.status);
+    return paint === null ? line : paint(line);
+  }
+
+  #join(time: string, client: string, method: string, status: string, latency: string, sent: string, got: string): string {
+    return `${time.padEnd(12)} ${client.padEnd(this.#client)} ${method.padEnd(6)} ${status.padEnd(3)} ${latency.padStart(6)} ${sent.padStart(4)} ${got.padStart(4)} `;
+  }
+
+  /** Errors stand out, the rest is plain. */
+  #paint(status: number | null): ((text: string) => string) | null {
+    if (status === null) return this.#colours.dim;
+    if (status >= 500) return this.#colours.red;
+    return status >= 400 ? this.#colours.yellow : null;
+  }
+}
+
+/** Bytes in four columns: "0", "999", "1.2k", "34k", "5.6M". */
+function size(bytes: number | null): string {
+  if (bytes === null) return '-';
+  if (bytes < 1000) return String(bytes);
+  const power = Math.min(5, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** power;
+  const text = value < 9.95 ? value.toFixed(1) : String(Math.floor(value));
+  return `${text}${'kMGTP'[power - 1]}`;
+}
