@@ -1,96 +1,122 @@
 /**
- * `npm start`: the main job on a capture that the project makes for itself: a small shop API, mirrored through VXLAN.
- * Shows the summary and the first calls.
+ * `npm start`: the sensor at work, live, with nothing but this machine. A small shop API and its customers talk on
+ * loopback inside a network namespace of their own, and the sensor listens there. Without the rights for that, the
+ * project's own mirror sends the shop's packets in VXLAN to the sensor's UDP end-point, which needs no rights.
+ *
+ *   npm start [-- --seconds N]     20 seconds; on a terminal until Ctrl-C
  */
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { coloursOf, shown, widthOf } from '../src/app/terminal.ts';
-import type { ApiCall } from '../src/normalise/api-call.ts';
-import { makeShop } from '../test/support/shop.ts';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import type { CallLine } from '../src/app/call-line.ts';
+import { TailLines } from '../src/app/tail.ts';
+import { coloursOf, widthOf } from '../src/app/terminal.ts';
 
-const CALLS_SHOWN = 20;
-const file = '.cache/start/shop.pcap';
-const launcher = join(import.meta.dirname, '../earshot');
+const SECONDS_IN_A_PIPE = 20;
+const COLUMNS_IN_A_PIPE = 110;
+const READY_MS = 30_000;
+const STOP_MS = 15_000;
+const MIRROR_PORT_FROM = 24_789;
+
+const root = join(import.meta.dirname, '..');
+const launcher = join(root, 'earshot');
+const namespace = `earshot-demo-${process.pid}`;
+const folder = mkdtempSync(join(tmpdir(), 'earshot-demo-'));
+const socket = join(folder, 'control.sock');
 const colours = coloursOf(process.stdout);
+const children: ChildProcess[] = [];
 
-/** Runs the launcher as anyone would; hands back what it printed, unless that goes straight to the reader. */
-function earshot(args: readonly string[], show: boolean): string {
-  const { status, stdout, stderr, error } = spawnSync(launcher, args, {
-    stdio: ['ignore', show ? 'inherit' : 'pipe', show ? 'inherit' : 'pipe'],
-    encoding: 'utf8',
-    maxBuffer: 64 << 20,
-  });
-  if (error !== undefined || status !== 0) {
-    console.error(`./earshot ${args.join(' ')} failed${error ? `: ${error.message}` : ` with exit code ${status}`}. ${stderr ?? ''}`);
-    process.exit(status ?? 1);
+const { values } = parseArgs({ options: { seconds: { type: 'string' } } });
+const seconds = Number(values.seconds ?? (process.stdout.isTTY ? Number.POSITIVE_INFINITY : SECONDS_IN_A_PIPE));
+if (!(seconds > 0)) {
+  console.error('Wanted: --seconds with a number above 0.');
+  process.exit(2);
+}
+
+/** Makes the namespace; false where that is not allowed. */
+function makeNamespace(): boolean {
+  if (process.getuid?.() !== 0) return false;
+  if (spawnSync('ip', ['netns', 'add', namespace], { stdio: 'ignore' }).status !== 0) return false;
+  return spawnSync('ip', ['-n', namespace, 'link', 'set', 'lo', 'up'], { stdio: 'ignore' }).status === 0;
+}
+
+function start(command: string, args: readonly string[], inside: boolean): ChildProcess {
+  const [program, ...rest] = inside ? ['ip', 'netns', 'exec', namespace, command, ...args] : [command, ...args];
+  const child = spawn(program, rest, { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] });
+  children.push(child);
+  return child;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  const late = sleep(STOP_MS, undefined, { ref: false }).then(() => child.kill('SIGKILL'));
+  await Promise.race([exited, late]);
+}
+
+/** What a command of earshot prints, of the sensor that runs here. */
+function ask(...args: string[]): string {
+  return spawnSync(launcher, [...args, '--socket', socket], { encoding: 'utf8' }).stdout;
+}
+
+let stopping = false;
+let finishing = false;
+async function stop(code: number): Promise<never> {
+  if (!stopping) {
+    stopping = true;
+    for (const child of children.reverse()) await end(child);
+    if (live) spawnSync('ip', ['netns', 'del', namespace], { stdio: 'ignore' });
+    rmSync(folder, { recursive: true, force: true });
   }
-  return stdout;
+  process.exit(code);
 }
 
-function ms(us: number | undefined): string {
-  return us === undefined ? '-' : `${(us / 1000).toFixed(1)} ms`;
-}
-
-/** Columns to fill; a pipe takes lines of any length. */
-const columns = process.stdout.isTTY ? widthOf(process.stdout) : 1000;
-/** Leaves out what matters least: the client's port and the host; on a very narrow terminal the time too. */
-const narrow = columns < 130;
-const titles = [
-  ...(columns < 90 ? [] : ['time']),
-  'client -> server',
-  'method',
-  narrow ? 'target' : 'host and target',
-  'status',
-  'latency',
-  'sent',
-  'got',
-];
-const WIDE = titles.indexOf('method') + 1;
-const STATUS = WIDE + 1;
-
-/** One row of the table. */
-function cells(call: ApiCall): string[] {
-  const { client, server, request, response } = call;
-  const time = new Date((request ?? response ?? { firstByteUs: 0 }).firstByteUs / 1000).toISOString().slice(11, 23);
-  return [
-    time,
-    `${client.address}${narrow ? '' : `:${client.port}`} -> ${server.address}:${server.port}`,
-    request?.method ?? '-',
-    `${narrow ? '' : (call.host ?? '')}${request?.target ?? '-'}`,
-    String(response?.status ?? '-'),
-    ms(call.latencyUs),
-    String(request?.body.bytes ?? '-'),
-    String(response?.body.bytes ?? '-'),
-  ].slice(-titles.length);
-}
-
-function table(rows: readonly string[][]): string {
-  const widths = titles.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));
-  const others = widths.reduce((sum, width, i) => (i === WIDE ? sum : sum + width + 2), 0);
-  widths[WIDE] = Math.max(10, Math.min(widths[WIDE], columns - others));
-  const line = (row: readonly string[]): string =>
-    row.map((cell, i) => (i > STATUS ? cell.padStart(widths[i]) : shown(cell, widths[i]).padEnd(widths[i]))).join('  ');
-  return [colours.bold(line(titles)), ...rows.map((row) => colourOf(row[STATUS])(line(row)))].join('\n');
-}
-
-function colourOf(status: string): (text: string) => string {
-  if (status.startsWith('5')) return colours.red;
-  return status.startsWith('4') ? colours.yellow : (text) => text;
-}
-
-mkdirSync('.cache/start', { recursive: true });
-writeFileSync(file, makeShop().pcap);
-console.log(`A small shop, as a cloud mirrors it through VXLAN. ${colours.cyan(`./earshot read ${file} --summary`)} says:\n`);
-earshot(['read', file, '--summary'], true);
-
-const calls = earshot(['read', file, '--body-bytes', '0'], false).trimEnd().split('\n');
-const first = calls
-  .map((line) => JSON.parse(line) as ApiCall)
-  .sort((a, b) => (a.request?.firstByteUs ?? 0) - (b.request?.firstByteUs ?? 0));
-console.log(`\nThe first ${CALLS_SHOWN} of ${calls.length} calls (sent and got: bytes of the bodies):\n`);
-console.log(table(first.slice(0, CALLS_SHOWN).map(cells)));
+const live = makeNamespace();
+const port = MIRROR_PORT_FROM + (process.pid % 10_000);
+const source = live ? ['--interface', 'lo'] : ['--endpoint', `udp://127.0.0.1:${port}?encap=vxlan`];
 console.log(
-  `\nYour own capture:  ${colours.cyan('./earshot read FILE.pcap --summary')}   (without --summary: every call as a line of JSON)`,
+  live
+    ? `A shop API and its customers talk on loopback, in a network namespace of their own. ${colours.cyan('earshot run --interface lo')} listens there:\n`
+    : `A shop's packets come in VXLAN, as from the mirror of a cloud. ${colours.cyan(`earshot run --endpoint ${source[1]}`)} takes them, without any rights:\n`,
 );
-console.log(`Off the network:   ${colours.cyan("sudo tcpdump -i eth0 -U -w - 'tcp or udp port 4789' | ./earshot read -")}`);
+const sensor = start(launcher, ['run', ...source, '--workers', '1', '--output', '-', '--socket', socket, '--log-level', 'warn'], live);
+sensor.on('exit', (code) => {
+  if (!stopping) void stop(code ?? 1);
+});
+process.on('SIGINT', () => void finish());
+process.on('SIGTERM', () => void finish());
+
+const lines = new TailLines(process.stdout.isTTY ? widthOf(process.stdout) : COLUMNS_IN_A_PIPE, colours);
+let calls = 0;
+createInterface({ input: sensor.stdout as NonNullable<typeof sensor.stdout> }).on('line', (line) => {
+  if (finishing) return;
+  if (calls++ === 0) process.stdout.write(lines.titles());
+  console.log(lines.line(JSON.parse(line) as CallLine));
+});
+
+async function finish(): Promise<void> {
+  if (finishing) return;
+  finishing = true;
+  const block = ask('stats');
+  console.log(`\n${calls} calls. ${colours.cyan('earshot stats')} says:\n\n${block}`);
+  console.log(
+    `Your own traffic:   ${colours.cyan('sudo ./earshot run -i eth0 -o -')}   or, mirrored to UDP port 4789:   ${colours.cyan('./earshot run -e udp://0.0.0.0:4789?encap=vxlan -o -')}`,
+  );
+  console.log(`Nothing comes?      ${colours.cyan('sudo ./earshot doctor --live 10s -i eth0')}`);
+  console.log(`A capture:          ${colours.cyan('./earshot read FILE.pcap --summary')}`);
+  await stop(calls > 0 ? 0 : 1);
+}
+
+const readyBy = Date.now() + READY_MS;
+while (!ask('status', '--json').includes('"ready":true') && Date.now() < readyBy && !stopping) await sleep(200);
+start(process.execPath, live ? ['scripts/demo-shop.ts'] : ['scripts/demo-mirror.ts', String(port)], live);
+if (Number.isFinite(seconds)) {
+  await sleep(seconds * 1000);
+  await finish();
+}

@@ -2,9 +2,9 @@
  * The commands and their options. Each command's own file is imported only when it runs, so that `--help` and
  * short reads start fast.
  */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { SensorError } from '../base/errors.ts';
-import { formatNames } from '../ship/formats/format.ts';
+import { formatNames } from '../ship/formats/encoder.ts';
 import { OutputClosed, say, writeText } from './output.ts';
 import { version } from './version.ts';
 
@@ -15,6 +15,7 @@ export const EXIT_BUG = 70;
 const EXIT_CODES = `
 Exit codes:
   0    done; of a damaged capture all that could be read was read
+  1    status: the sensor runs, but is not well; doctor: something is broken
   2    the input, the options or the configuration cannot be used
   3    the output cannot be written
   69   Earshot could not be set up
@@ -30,6 +31,45 @@ function ports(value: string, before: readonly number[] = []): number[] {
 
 function byteCount(value: string): number {
   if (!/^\d{1,6}$/.test(value) || Number(value) > 524288) throw new InvalidArgumentError('Wanted: a number of bytes from 0 to 524288.');
+  return Number(value);
+}
+
+function workerCount(value: string): number {
+  if (!/^\d{1,2}$/.test(value) || Number(value) > 64) throw new InvalidArgumentError('Wanted: a number from 0 to 64.');
+  return Number(value);
+}
+
+/** Options that may be repeated. */
+function gather(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
+function seconds(min: number, max: number): (value: string) => number {
+  return (value) => {
+    if (!/^\d{1,4}(\.\d{1,3})?$/.test(value) || Number(value) < min || Number(value) > max) {
+      throw new InvalidArgumentError(`Wanted: a number of seconds from ${min} to ${max}.`);
+    }
+    return Number(value);
+  };
+}
+
+/** Seconds of "10s", "500ms" or "2m"; a number alone is seconds. */
+function duration(value: string): number {
+  const [, digits, unit = 's'] = /^(\d{1,6}(?:\.\d{1,3})?)(ms|s|m)?$/.exec(value) ?? [];
+  const time = Number(digits) * (unit === 'ms' ? 0.001 : unit === 'm' ? 60 : 1);
+  if (!(time >= 0.1 && time <= 3600)) throw new InvalidArgumentError('Wanted: a time from 100ms to 60m, as 10s.');
+  return time;
+}
+
+function milliseconds(value: string): number {
+  if (!/^\d{1,7}(\.\d{1,3})?$/.test(value) || Number(value) > 3_600_000) {
+    throw new InvalidArgumentError('Wanted: a number of milliseconds from 0 to 3600000.');
+  }
+  return Number(value);
+}
+
+function callCount(value: string): number {
+  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('Wanted: a number of calls from 0 to 999999999.');
   return Number(value);
 }
 
@@ -52,7 +92,8 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     .configureOutput({
       writeOut: (text) => writeText(1, text),
       writeErr: say,
-      outputError: (text, write) => write(usageLine(text, argv[0] === 'read' ? 'earshot read' : 'earshot')),
+      outputError: (text, write) =>
+        write(usageLine(text, program.commands.some((c) => c.name() === argv[0]) ? `earshot ${argv[0]}` : 'earshot')),
     })
     .addHelpText('afterAll', EXIT_CODES);
   program
@@ -68,6 +109,105 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     .action(async (files: string[], options) => {
       const { read } = await import('./read.ts');
       code = await read(files, options);
+    });
+  program
+    .command('run')
+    .description('Run the sensor: listen on interfaces and tunnel end-points until it is told to stop.')
+    .option('-c, --config <file>', 'configuration (YAML); earshot config print-default shows one')
+    .option('-i, --interface <name>', 'interface or pattern (eni*) to listen on; may be repeated', gather)
+    .option('-e, --endpoint <url>', 'UDP tunnel end-point, as udp://0.0.0.0:4789?encap=vxlan; may be repeated', gather)
+    .option('-w, --workers <n>', 'threads that read packets (default: run.workers; 0: processors minus one)', workerCount)
+    .option('-o, --output <file>', 'where a line for each call goes; - is standard output')
+    .option('--socket <path>', 'control socket')
+    .addOption(new Option('--log-level <level>', 'lines of the log').choices(['trace', 'debug', 'info', 'warn', 'error']))
+    .action(async (options) => {
+      const { run } = await import('./run.ts');
+      code = await run(options);
+    });
+  program
+    .command('doctor')
+    .description('Walk the path of a packet and name the first step that is broken, with what to do.')
+    .option('--live <time>', 'listen for so long, as 10s or 2m, and judge what came', duration)
+    .option('--json', 'steps and findings as JSON')
+    .option('-c, --config <file>', 'configuration (YAML); without one that of the running sensor')
+    .option('-i, --interface <name>', 'interface or pattern (eni*) to look at; may be repeated', gather)
+    .option('-e, --endpoint <url>', 'UDP tunnel end-point, as udp://0.0.0.0:4789?encap=vxlan; may be repeated', gather)
+    .option('--socket <path>', 'control socket of the running sensor')
+    .action(async (options) => {
+      const { doctor } = await import('./doctor/doctor.ts');
+      code = await doctor(options);
+    });
+  const config = program.command('config').description('Check a configuration, or print one with every default, or its JSON Schema.');
+  config
+    .command('check')
+    .description('Say whether a configuration can be used, with every mistake in it, and in what it differs from the defaults.')
+    .argument('<file>', 'configuration (YAML or JSON)')
+    .action(async (file: string) => (await import('./config-command.ts')).checkConfig(file));
+  config
+    .command('print-default')
+    .description('Print a configuration that says every default, each with its meaning, unit and limits.')
+    .action(async () => (await import('./config-command.ts')).printDefault());
+  config
+    .command('schema')
+    .description('Print the JSON Schema of the configuration, for editors.')
+    .action(async () => (await import('./config-command.ts')).printSchema());
+  const ofSensor = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(description)
+      .option('--socket <path>', 'control socket of the sensor')
+      .option('-c, --config <file>', 'configuration of the sensor, which names its control socket');
+  ofSensor('status', 'Say whether the running sensor is well, since when, and what every interface and worker does.')
+    .option('--json', 'all that is known, as JSON')
+    .addHelpText('after', '\nExit code 0: ready, without faults. 1: with faults, or not ready. 2: no sensor can be asked.')
+    .action(async (options) => {
+      const { status } = await import('./status.ts');
+      code = await status(options);
+    });
+  ofSensor('stats', 'Print what the sensor read, made of it and wrote, what was lost on the way, and whether its books balance.')
+    .option('--watch [seconds]', 'again and again, until Ctrl-C (default: every second)', seconds(0.1, 3600))
+    .option('--json', 'as JSON, a line each time')
+    .action(async (options) => {
+      const { stats } = await import('./stats.ts');
+      code = await stats(options);
+    });
+  ofSensor(
+    'tail',
+    'Print calls as they come: no header, no body, no query. All filters that are given must fit; * is any run of characters.',
+  )
+    .option('--host <glob>', 'calls to that host, as *.example.com')
+    .option('--path <glob>', 'calls of that path, as /orders/*')
+    .option('--method <methods>', 'calls with that method, or one of several with commas')
+    .option('--status <statuses>', 'calls answered so: 404, 5xx, >=400, none, or one of several with commas')
+    .option('--client <cidr>', 'calls from that address or block, as 10.0.0.0/8')
+    .option('--server <cidr>', 'calls to that address or block')
+    .option('--slower <ms>', 'calls whose response began later than that', milliseconds)
+    .option('-n, --count <n>', 'end after so many calls', callCount)
+    .option('--json', 'as JSON, a line each')
+    .action(async (options) => {
+      const { tail } = await import('./tail.ts');
+      code = await tail(options);
+    });
+  ofSensor('top', 'Show the busiest hosts, endpoints and clients: calls a second, errors, latency.')
+    .addOption(new Option('--by <what>', 'only one of the three').choices(['host', 'endpoint', 'client']))
+    .option('--watch <seconds>', 'seconds that rates are taken over (default: 10)', seconds(1, 60))
+    .option('--once', 'one view after that time, and the end')
+    .option('--json', 'as JSON, a line each time')
+    .action(async (options) => {
+      const { top } = await import('./top.ts');
+      code = await top(options);
+    });
+  ofSensor('reload', 'Make the sensor read its configuration again: all of it, or nothing when there is a mistake.').action(
+    async (options) => {
+      const { reload } = await import('./reload.ts');
+      code = await reload(options);
+    },
+  );
+  ofSensor('log-level', 'Make the sensor log more or less, until it stops.')
+    .addArgument(new Argument('<level>').choices(['trace', 'debug', 'info', 'warn', 'error']))
+    .action(async (level, options) => {
+      const { logLevel } = await import('./log-level.ts');
+      code = await logLevel(level, options);
     });
   try {
     await program.parseAsync([...argv], { from: 'user' });

@@ -126,7 +126,7 @@ function workerReport(life: WorkerLife, listening: Listening): WorkerReport {
 }
 
 /** Packets that were dropped for what they are, not for what is wrong with them. */
-const BY_DESIGN = ['udp', 'icmp', 'arp', 'other-ip', 'not-ip', 'fragment', 'quic'];
+const BY_DESIGN = ['udp', 'icmp', 'arp', 'other-ip', 'not-ip', 'fragment', 'quic', 'filter'];
 
 function stages(counters: ReadonlyMap<string, number>, parts: ReportParts): StagesReport {
   const { lives, output, listening } = parts;
@@ -186,8 +186,9 @@ function ledger(counters: ReadonlyMap<string, number>, parts: ReportParts): Bala
       return sum + past + (pulse?.interfaces ?? []).reduce((n, { packets }) => n + packets, 0);
     }, 0);
     const died = lives.reduce((sum, life) => sum + life.packetsWithDead, 0);
-    // While packets flow, what the kernel has counted and no worker yet lies in the rings.
+    // While packets flow, what the kernel has counted and no worker yet lies in the rings. At the end it is known.
     const inRings = kernel - dropped - read - died;
+    const left = lives.reduce((sum, { pulse }) => sum + (pulse?.waitingPackets ?? 0), 0);
     all.unshift({
       name: 'packets of the kernel',
       total: kernel,
@@ -197,7 +198,7 @@ function ledger(counters: ReadonlyMap<string, number>, parts: ReportParts): Bala
         ['with a dead worker', died] as const,
         ['in the rings', inRings] as const,
       ].filter(([, n]) => n !== 0),
-      balances: ended ? inRings === 0 : inRings >= 0,
+      balances: ended ? inRings === left : inRings >= 0,
     });
   }
   if (output !== null) {

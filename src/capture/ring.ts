@@ -74,8 +74,9 @@ export class RingReader {
   #lastId = 0;
 
   /**
-   * `state` outlives the reader: its word 0 is the place of the next block, so that another reader of the same ring
-   * goes on where this one ended. The ring must have been mapped (`mapRing`).
+   * `state` outlives the reader, so that another reader of the same ring goes on where this one ended: word 0 is the
+   * place of the next block, word 1 how many of its packets have been handed out. The ring must have been mapped
+   * (`mapRing`).
    */
   constructor(at: number, ringBytes: number, state: Int32Array) {
     this.#at = at;
@@ -97,32 +98,35 @@ export class RingReader {
     if (this.#left === 0 && !this.#nextBlock()) return false;
     const at = this.#next;
     const p = at >> 2;
-    const limit = this.#block + BLOCK_BYTES;
-    const step = W[p];
     const captured = W[p + 3];
     const status = W[p + 5];
     const offsets = W[p + 6];
     let start = at + (offsets & 0xffff);
     let end = start + captured;
     let wire = W[p + 4];
-    this.#left--;
-    this.#next = at + step;
-    if (end > limit || start < at + PACKET_HEADER_BYTES || this.#next > limit - PACKET_HEADER_BYTES || step <= 0) this.#left = 0;
-    if (end > limit) end = limit;
+    this.#advance();
+    this.#state[1]++;
+    if (start < at + PACKET_HEADER_BYTES || captured < 0 || end > this.#block + BLOCK_BYTES) {
+      // No kernel writes that: of this packet nothing is believed, and no other of the block.
+      this.#left = 0;
+      start = at;
+      end = at;
+    }
     now[0] = (W[p + 1] >>> 0) * 1e6 + (W[p + 2] >>> 0) / 1000;
     const device = W[p + 14] & 0xffff;
     packet.linkType = LINKTYPE_ETHERNET;
     if (device !== ARPHRD_ETHER && device !== ARPHRD_LOOPBACK) {
       if (RAW_IP_DEVICES.includes(device)) {
         const net = at + (offsets >>> 16);
-        wire -= net - start;
-        start = net;
+        const from = net < start || net > end ? end : net;
+        wire -= from - start;
+        start = from;
         packet.linkType = LINKTYPE_RAW;
       } else {
         raise(UNSUPPORTED);
         packet.linkType = -1;
       }
-    } else if ((status & VLAN_VALID) !== 0 && captured >= MACS_BYTES && start - TAG_BYTES >= at + PACKET_HEADER_BYTES) {
+    } else if ((status & VLAN_VALID) !== 0 && end - start >= MACS_BYTES && start - TAG_BYTES >= at + PACKET_HEADER_BYTES) {
       const tpid = status & TPID_VALID ? W[p + 9] & 0xffff : TPID_8021Q;
       const tci = W[p + 8];
       B.copyWithin(start - TAG_BYTES, start, start + MACS_BYTES);
@@ -134,15 +138,24 @@ export class RingReader {
       B[start + MACS_BYTES + 3] = tci;
     }
     packet.at = start;
-    packet.end = end < start ? start : end;
+    packet.end = end;
+    if (wire < end - start) wire = end - start;
     packet.wireBytes = wire;
     const index = W[p + 13];
     packet.interfaceId = index === this.#lastIndex ? this.#lastId : this.#idOf(index);
     this.#packets[packet.interfaceId]++;
     this.#bytes[packet.interfaceId] += wire;
     C[RECEIVED]++;
-    C[BYTES] += packet.end - packet.at;
+    C[BYTES] += end - start;
     return true;
+  }
+
+  /** From the packet at `#next` to the one behind it, if there is one that can be believed. */
+  #advance(): void {
+    const step = W[this.#next >> 2];
+    this.#left--;
+    this.#next += step;
+    if (step <= 0 || this.#next > this.#block + BLOCK_BYTES - PACKET_HEADER_BYTES) this.#left = 0;
   }
 
   /** Gives the block back that was read and takes the next one, if the kernel has handed it over. */
@@ -154,22 +167,28 @@ export class RingReader {
       Atomics.store(W, (this.#block >> 2) + 2, 0);
       this.#block = 0;
       state[0] = state[0] + 1 < this.#blocks ? state[0] + 1 : 0;
+      state[1] = 0;
     }
     const block = this.#at + state[0] * BLOCK_BYTES;
     const b = block >> 2;
     if ((Atomics.load(W, b + 2) & STATUS_USER) === 0) return false;
     this.#block = block;
     const first = W[b + 4];
-    this.#left = first >= BLOCK_HEADER_BYTES && first <= BLOCK_BYTES - PACKET_HEADER_BYTES ? W[b + 3] : 0;
+    this.#left = first >= BLOCK_HEADER_BYTES && first <= BLOCK_BYTES - PACKET_HEADER_BYTES ? Math.max(0, W[b + 3]) : 0;
     this.#next = block + first;
+    // What a reader before this one took: reading it again would give its calls twice, and a packet that ended a reader would end them all.
+    for (let taken = state[1]; taken > 0 && this.#left > 0; taken--) this.#advance();
     return this.#left > 0 || this.#nextBlock();
   }
 
   #idOf(index: number): number {
-    let id = this.#indexes.subarray(0, this.#interfaces).indexOf(index);
-    if (id < 0) {
-      id = this.#interfaces < INTERFACES_MAX ? this.#interfaces++ : INTERFACES_MAX - 1;
-      this.#indexes[id] = index;
+    let id = 0;
+    while (id < this.#interfaces && this.#indexes[id] !== index) id++;
+    if (id === this.#interfaces) {
+      // The last place is for all that are too many, under the number that no interface has.
+      if (id < INTERFACES_MAX) this.#interfaces++;
+      if (id < INTERFACES_MAX - 1) this.#indexes[id] = index;
+      else id = INTERFACES_MAX - 1;
     }
     this.#lastIndex = index;
     this.#lastId = id;
@@ -178,7 +197,7 @@ export class RingReader {
 
   /** Packets in the ring that were not handed out yet, those of the block that the kernel is filling among them. */
   waiting(): number {
-    let packets = this.#left;
+    let packets = this.#block === 0 ? -this.#state[1] : this.#left;
     for (let i = 0; i < this.#blocks; i++) {
       const block = this.#at + i * BLOCK_BYTES;
       if (block !== this.#block) packets += W[(block >> 2) + 3];

@@ -37,24 +37,22 @@ export function locateTarget(k: number): void {
   target.secure = false;
   if ((K[k + C_FLAGS] & t.IS_CONNECT) !== 0) {
     hostAt = targetAt;
-    hostEnd = targetEnd;
+    hostEnd = authorityEnd(targetAt, targetEnd);
     pathAt = targetEnd;
   } else if (targetAt < targetEnd && B[targetAt] !== 47) {
     const scheme = schemeEnd(targetAt, targetEnd);
     if (scheme > 0) {
-      target.secure = scheme - targetAt === 5;
+      target.secure = scheme - targetAt === 5 && (B[scheme - 1] | 0x20) === 115;
       hostAt = scheme + 3;
-      pathAt = hostAt;
-      while (pathAt < targetEnd && B[pathAt] !== 47 && B[pathAt] !== 63 && B[pathAt] !== 35) pathAt++;
-      hostEnd = pathAt;
-      // User information is no part of the host.
-      for (let p = hostAt; p < hostEnd; p++) if (B[p] === 64) hostAt = p + 1;
+      hostEnd = authorityEnd(hostAt, targetEnd);
+      pathAt = hostEnd;
     }
   }
+  hostAt = userEnd(hostAt, hostEnd);
   if (hostEnd === hostAt && K[s + S_HOST] !== 0) {
     const table = t.fieldTable(block, K[s + S_HEAD_BYTES]);
-    hostAt = t.valueAt(block, table, K[s + S_HOST] - 1);
     hostEnd = t.valueEnd(block, table, K[s + S_HOST] - 1);
+    hostAt = userEnd(t.valueAt(block, table, K[s + S_HOST] - 1), hostEnd);
   }
   let pathEnd = pathAt;
   while (pathEnd < targetEnd && B[pathEnd] !== 63 && B[pathEnd] !== 35) pathEnd++;
@@ -71,10 +69,28 @@ export function writeHost(to: number): number {
   return end;
 }
 
-/** End of "http" or "https" when the target begins with either and "://", in any case; 0 when not. */
+/** Where the authority that begins at `at` ends: at a slash, a question mark, a hash. */
+function authorityEnd(at: number, end: number): number {
+  let p = at;
+  while (p < end && B[p] !== 47 && B[p] !== 63 && B[p] !== 35) p++;
+  return p;
+}
+
+/** Where the host begins: user information, up to the last "@", is no part of it. */
+function userEnd(at: number, end: number): number {
+  let from = at;
+  for (let p = at; p < end; p++) if (B[p] === 64) from = p + 1;
+  return from;
+}
+
+/** End of the scheme when the target begins with one and "://"; 0 when not (RFC 3986, section 3.1). */
 function schemeEnd(at: number, end: number): number {
   let p = at;
-  while (p < end && p < at + 6 && B[p] !== 58) p++;
-  if (p + 2 >= end || B[p] !== 58 || B[p + 1] !== 47 || B[p + 2] !== 47 || p === at) return 0;
-  return p;
+  while (p < end && isSchemeByte(B[p])) p++;
+  return p > at && p + 2 < end && B[p] === 58 && B[p + 1] === 47 && B[p + 2] === 47 ? p : 0;
+}
+
+function isSchemeByte(c: number): boolean {
+  const letter = c | 0x20;
+  return (letter >= 97 && letter <= 122) || (c >= 48 && c <= 57) || c === 43 || c === 45 || c === 46;
 }

@@ -1,0 +1,299 @@
+/**
+ * Findings: all that can be wrong with a sensor or with what it is given to hear, by code. `earshot doctor` names them,
+ * `status` and the health of the report (app/report.ts) use the same codes; docs/findings.md is generated from this table.
+ *
+ * broken: calls are lost or nothing is seen until somebody acts. warning: something is lost, or will be.
+ * note: good to know.
+ */
+export type Severity = 'broken' | 'warning' | 'note';
+
+export const severities: readonly Severity[] = ['broken', 'warning', 'note'];
+
+interface Kind {
+  readonly severity: Severity;
+  readonly meaning: string;
+  /** What to do about it, as an imperative sentence. */
+  readonly next: string;
+}
+
+const MIRROR_BOTH = 'Mirror both directions of the same connections (ingress and egress) to this sensor.';
+const MORE_ROOM = 'Raise capture.ringBytes or run.workers, or capture less with capture.only and capture.not.';
+
+const table = {
+  // configuration and system
+  'config-invalid': {
+    severity: 'broken',
+    meaning: 'The configuration cannot be read, or does not fit its schema.',
+    next: 'Correct the lines that are named; earshot config check reads it again.',
+  },
+  'nothing-to-listen-to': {
+    severity: 'broken',
+    meaning: 'Neither an interface nor a tunnel end-point is configured.',
+    next: 'Name one: capture.interfaces: [eth0], or capture.endpoints: ["udp://0.0.0.0:4789?encap=vxlan"].',
+  },
+  'system-unsupported': {
+    severity: 'broken',
+    meaning: 'The system has no packet sockets or no system calls that Earshot can use.',
+    next: 'Run it on 64-bit Linux with the GNU C library, or read captures: earshot read FILE.',
+  },
+  'no-rights': {
+    severity: 'broken',
+    meaning: 'The process may not listen on interfaces: it lacks CAP_NET_RAW.',
+    next: 'Run it as root, as a service with AmbientCapabilities=CAP_NET_RAW, or in a container with --cap-add=NET_RAW; a UDP end-point (capture.endpoints) needs no rights.',
+  },
+  // interfaces and end-points
+  'interface-missing': {
+    severity: 'broken',
+    meaning: 'An interface that the configuration names does not exist in this network namespace.',
+    next: 'Correct the name in capture.interfaces, or give the sensor the network namespace that has it (in a container: --network host).',
+  },
+  'interface-unmatched': {
+    severity: 'warning',
+    meaning: 'No interface fits a pattern of the configuration at present; one that comes later is taken.',
+    next: 'Correct the pattern in capture.interfaces, or wait for the interface.',
+  },
+  'interface-down': {
+    severity: 'broken',
+    meaning: 'An interface is switched off: it receives nothing.',
+    next: 'Switch it on: ip link set NAME up.',
+  },
+  'interface-no-carrier': {
+    severity: 'broken',
+    meaning: 'An interface is on but has no link: the cable, the switch port or the other end of the veth is off.',
+    next: 'Look at the cable and the port of the switch, or at the other end of a veth or bridge.',
+  },
+  'interface-flapping': {
+    severity: 'warning',
+    meaning: 'An interface went away or down since the sensor started; what passed meanwhile was not seen.',
+    next: 'Look for the reason in the log of the kernel (dmesg) and of the orchestrator.',
+  },
+  'interface-drops': {
+    severity: 'warning',
+    meaning: 'The network card or its driver dropped packets before the capture saw them.',
+    next: 'Enlarge the receive ring of the card (ethtool -g, ethtool -G), or spread its queues over more processors.',
+  },
+  'port-held': {
+    severity: 'broken',
+    meaning: 'The UDP port of a tunnel end-point is held by another program, or by a VXLAN or GENEVE device of the kernel.',
+    next: 'Stop the holder or choose another port. When it is a device of the kernel, capture on that device instead.',
+  },
+  'endpoint-invalid': {
+    severity: 'broken',
+    meaning: 'The URL of a tunnel end-point is wrong.',
+    next: 'Correct it in capture.endpoints: udp://0.0.0.0:4789?encap=vxlan.',
+  },
+  'endpoint-refused': {
+    severity: 'broken',
+    meaning: 'The kernel refuses to open a tunnel end-point.',
+    next: 'Correct its address in capture.endpoints: it must be one of this machine, or 0.0.0.0. Ports below 1024 need rights.',
+  },
+  // filter and memory
+  'filter-invalid': {
+    severity: 'broken',
+    meaning: 'The capture filter cannot be compiled.',
+    next: 'Correct capture.filter; it has the syntax of tcpdump (man pcap-filter).',
+  },
+  'libpcap-missing': {
+    severity: 'broken',
+    meaning: 'The setting capture.filter needs libpcap, which is not installed.',
+    next: 'Install it (libpcap0.8 on Debian, libpcap on RHEL), or use capture.only and capture.not, which need nothing.',
+  },
+  'filter-blind': {
+    severity: 'warning',
+    meaning: 'The capture filter looks at the outer packet only: what it names inside a tunnel never fits.',
+    next: 'Use capture.only and capture.not, which look through tunnels, or let the filter pass the tunnel: "udp port 4789 or (...)".',
+  },
+  'filter-hides-all': {
+    severity: 'broken',
+    meaning: 'TCP arrives, but the capture filter lets none of it pass.',
+    next: 'Remove capture.filter. Name ports and networks with capture.only and capture.not instead: these look through tunnels.',
+  },
+  'ring-failed': {
+    severity: 'broken',
+    meaning: 'The kernel does not give the memory of the packet ring.',
+    next: 'Choose a smaller capture.ringBytes or fewer run.workers, or give the machine more memory.',
+  },
+  'ring-reduced': {
+    severity: 'warning',
+    meaning: 'The packet ring is smaller than configured, because memory was short.',
+    next: 'Choose a smaller capture.ringBytes or fewer run.workers, or give the machine more memory.',
+  },
+  'receive-buffer-small': {
+    severity: 'warning',
+    meaning: 'The receive buffer of a tunnel end-point is smaller than configured: the kernel has a lower limit.',
+    next: 'Raise the limit of the kernel: sysctl -w net.core.rmem_max=BYTES, with the bytes of capture.receiveBufferBytes.',
+  },
+  // what arrives
+  'no-packets': {
+    severity: 'broken',
+    meaning: 'Nothing arrives, or nothing but the chatter that is on every network (ARP, neighbour discovery).',
+    next: 'Look at the mirror. AWS: is the mirror session active and its filter open, does the security group of the target allow UDP 4789, does the health check of the load balancer succeed? Elsewhere: is this the port of the tap or SPAN session?',
+  },
+  'endpoint-blocked': {
+    severity: 'broken',
+    meaning: 'Packets for a tunnel end-point come to an interface and do not reach its socket.',
+    next: 'Look for a firewall on this machine (nft list ruleset, iptables -L -v) and let the UDP port in; look whether the packets are addressed to this machine.',
+  },
+  'tunnel-port-unknown': {
+    severity: 'broken',
+    meaning: 'Packets that look like VXLAN or GENEVE come to a UDP port that Earshot does not take for one.',
+    next: 'Add the port to decode.vxlanPorts (or decode.genevePorts), or send the mirror to the usual one.',
+  },
+  'no-tcp': {
+    severity: 'broken',
+    meaning: 'Packets arrive, but no TCP is among them or inside their tunnels.',
+    next: 'Look at what the mirror takes: its filter may leave out TCP, or the tunnel is one that Earshot does not read.',
+  },
+  'packets-cut': {
+    severity: 'broken',
+    meaning: 'Packets arrive shorter than they were: the mirror, its MTU or a snap length cut them. Bodies and heads have holes.',
+    next: 'Raise the MTU on the way to the sensor to 9001, and the packet length of the mirror session; or lower the MTU of the mirrored machines by the 50 to 100 bytes of the tunnel.',
+  },
+  'one-direction': {
+    severity: 'broken',
+    meaning: 'Of most connections only one direction is seen: requests without responses, or the reverse.',
+    next: MIRROR_BOTH,
+  },
+  'directions-apart': {
+    severity: 'broken',
+    meaning: 'The two directions of connections come in different tunnels (VNI, key), so that they count as different connections.',
+    next: 'Set decode.vni to merge, or send both directions through one mirror session.',
+  },
+  'tls-only': {
+    severity: 'broken',
+    meaning: 'The connections carry TLS, which cannot be read, and none carries HTTP.',
+    next: 'Mirror the traffic behind the point that ends TLS (load balancer, ingress, sidecar).',
+  },
+  'tls-some': {
+    severity: 'note',
+    meaning: 'A part of the connections carries TLS, which cannot be read.',
+    next: 'If these matter, mirror them behind the point that ends TLS (load balancer, ingress, sidecar).',
+  },
+  'no-data': {
+    severity: 'broken',
+    meaning: 'TCP connections are seen, but not one byte of data in them.',
+    next: 'Look at what the mirror takes: it may copy handshakes only, or connections that are idle. Listen for longer: --live 60s.',
+  },
+  'no-http': {
+    severity: 'broken',
+    meaning: 'TCP connections carry data, but no HTTP/1 was found in them.',
+    next: 'Mirror the machines or ports that serve the API; HTTP is found on any port, but encrypted or other protocols are not read.',
+  },
+  'http2-unread': {
+    severity: 'note',
+    meaning: 'Connections carry HTTP/2 without TLS, which is counted and not read yet.',
+    next: 'Mirror a place where the same calls travel as HTTP/1.1, for example behind the gateway.',
+  },
+  'kernel-drops': {
+    severity: 'broken',
+    meaning: 'The kernel dropped packets, because a ring or a receive buffer was full: the sensor did not keep up.',
+    next: MORE_ROOM,
+  },
+  'loss-before-sensor': {
+    severity: 'broken',
+    meaning: 'Ends acknowledge data that never reached the sensor: packets are lost on the way to it, not by it.',
+    next: 'Look at the mirror: bandwidth of its session and target (AWS drops mirrored packets first), oversubscribed SPAN ports, drops of the switch.',
+  },
+  'clock-skew': {
+    severity: 'warning',
+    meaning: 'The time of packets and the clock of this machine differ.',
+    next: 'Let the clock be set by NTP or chrony; when the machine was suspended or the clock was set just now, look again.',
+  },
+  // the running sensor
+  'not-running': {
+    severity: 'note',
+    meaning: 'No sensor answers on the control socket.',
+    next: 'Start it: earshot run. If one runs, name its configuration with --config: the path of the socket is control.socket.',
+  },
+  'worker-dead': {
+    severity: 'broken',
+    meaning: 'A worker died and is not running again yet; its share of the connections is not seen.',
+    next: 'Look into the log for the reason, and report it.',
+  },
+  'worker-restarted': {
+    severity: 'warning',
+    meaning: 'A worker died and was started again; the connections that it had open were lost.',
+    next: 'Look into the log for the reason, and report it.',
+  },
+  'worker-stuck': {
+    severity: 'broken',
+    meaning: 'A worker gives no sign of life.',
+    next: 'Look whether the machine is short of processors or memory; if not, restart the sensor and report it with the log.',
+  },
+  'workers-unbalanced': {
+    severity: 'warning',
+    meaning: 'One worker gets most of the packets: one very large connection, or a tunnel that hides the inner addresses.',
+    next: 'Nothing for one large connection. Otherwise look at the tunnels above: what is nested deeper is spread by outer addresses.',
+  },
+  shedding: {
+    severity: 'broken',
+    meaning: 'The sensor cannot keep up and drops whole connections, by hash, until it can.',
+    next: 'Raise run.workers, give the machine more processors, or capture less with capture.only and capture.not.',
+  },
+  'output-failing': {
+    severity: 'broken',
+    meaning: 'Calls cannot be written to the output.',
+    next: 'Look at the reason in the log: most often the disk is full or the file may not be written.',
+  },
+  'output-behind': {
+    severity: 'warning',
+    meaning: 'Calls wait for the output: it is slower than they come.',
+    next: 'Write to a faster disk, or capture less with capture.only and capture.not.',
+  },
+  'log-failing': {
+    severity: 'warning',
+    meaning: 'The log file cannot be written; the sensor goes on without it.',
+    next: 'Free some space, or correct log.file.',
+  },
+  'metrics-failing': {
+    severity: 'warning',
+    meaning: 'Metrics cannot be pushed, or their port cannot be opened.',
+    next: 'Look at the address in metrics, and whether the receiver answers.',
+  },
+  'config-rejected': {
+    severity: 'warning',
+    meaning: 'The configuration was to be read again and has errors; the sensor goes on with the one before.',
+    next: 'Run earshot config check, correct the lines that it names, and reload.',
+  },
+  'books-unbalanced': {
+    severity: 'warning',
+    meaning: 'The counters of the sensor do not add up: a fault of Earshot.',
+    next: 'Please report it with the output of earshot stats --json.',
+  },
+  'sensor-bug': {
+    severity: 'broken',
+    meaning: 'A fault of Earshot itself (sensor.bug): packets were left out.',
+    next: 'Please report it with the line of the log.',
+  },
+} as const satisfies Record<string, Kind>;
+
+export type FindingCode = keyof typeof table;
+
+/** Every code with its severity, meaning and what to do, in the order of the walk. */
+export const findingKinds: Readonly<Record<FindingCode, Kind>> = table;
+
+export interface Finding {
+  readonly code: FindingCode;
+  readonly severity: Severity;
+  /** What was found, as a sentence. */
+  readonly what: string;
+  readonly next: string;
+  /** The numbers or names behind it. */
+  readonly evidence: string;
+}
+
+/** A finding; what to do and how bad it is are those of the table unless said. */
+export function finding(
+  code: FindingCode,
+  what: string,
+  evidence: string,
+  own: { readonly next?: string; readonly severity?: Severity } = {},
+): Finding {
+  const kind = table[code];
+  return { code, severity: own.severity ?? kind.severity, what, next: own.next ?? kind.next, evidence };
+}
+
+/** The code when the table has it: what other parts of the program report may be newer than the table. */
+export function asFindingCode(code: string): FindingCode | null {
+  return Object.hasOwn(table, code) ? (code as FindingCode) : null;
+}

@@ -1,0 +1,300 @@
+/**
+ * The sensor: everything that `earshot run` consists of, in the order of starting; it stops in the reverse order.
+ *
+ *   log -> sockets -> output -> workers -> ears open -> control -> health -> metrics
+ *
+ * The main thread reads no packet. Once a second it looks after the rest: interfaces, workers, kernel counts, faults.
+ */
+import { availableParallelism, networkInterfaces } from 'node:os';
+import { parseAddress, parsedAddress } from '../base/cidr.ts';
+import { loadSettings } from '../base/config.ts';
+import { SensorError } from '../base/errors.ts';
+import type { LogLevel, Settings } from '../base/settings.ts';
+import { changesBetween, describeChanges } from '../base/settings-change.ts';
+import type { CallLine } from './call-line.ts';
+import { CallsOutput } from './calls-output.ts';
+import { controlPath } from './control/path.ts';
+import type { SensorControl } from './control/protocol.ts';
+import { type ControlServer, startControl } from './control/server.ts';
+import { Faults } from './faults.ts';
+import type { OwnSocket } from './guard.ts';
+import { startHealth } from './health.ts';
+import type { Listener, OwnAddress } from './listener.ts';
+import { Listening } from './listening.ts';
+import type { Log } from './log.ts';
+import { type Metrics, startMetrics } from './metrics/metrics.ts';
+import type { SensorReport } from './report.ts';
+import { makeReport } from './report-maker.ts';
+import { statsLine } from './stats-block.ts';
+import { version } from './version.ts';
+import type { WorkerStart } from './worker-link.ts';
+import { Workers } from './workers.ts';
+
+const LOOK_MS = 1000;
+
+export interface SensorOptions {
+  readonly settings: Settings;
+  /** Path of the configuration; "" for none. */
+  readonly configuration: string;
+  readonly log: Log;
+  /** What the command line sets, again after each reload. */
+  readonly override?: (settings: Settings) => Settings;
+  /** What leaves a worker: the line that may be shown, or the whole record (benches only). */
+  readonly records?: 'line' | 'whole';
+}
+
+export class Sensor implements SensorControl {
+  readonly workers: Workers;
+  readonly #options: SensorOptions;
+  readonly #log: Log;
+  #settings: Settings;
+  readonly #listening: Listening;
+  #output: CallsOutput | null = null;
+  #control: ControlServer | null = null;
+  #health: Listener | null = null;
+  #metrics: Metrics | null = null;
+  readonly #faults = new Faults();
+  readonly #startedAtMs = Date.now();
+  #readAtMs = Date.now();
+  #lookTimer: NodeJS.Timeout | undefined;
+  #statsDueMs = 0;
+  readonly #ringStates: SharedArrayBuffer[];
+  readonly #own = new Map<string, OwnAddress>();
+  readonly #watchers = new Set<(calls: readonly CallLine[], skipped: number) => void>();
+  #stopping = false;
+  #ended = false;
+
+  constructor(options: SensorOptions) {
+    this.#options = options;
+    this.#settings = options.settings;
+    this.#log = options.log;
+    const count = options.settings.run.workers || Math.max(1, availableParallelism() - 1);
+    this.#ringStates = Array.from({ length: count }, () => new SharedArrayBuffer(64));
+    this.#listening = new Listening(options.settings, count);
+    this.workers = new Workers(count, (worker, life) => this.#workerStart(worker, life), {
+      onRunning: (life, waiting, kernel) => {
+        const totals = this.#listening.kernel[life.worker];
+        totals.packets += kernel.packets;
+        totals.dropped += kernel.dropped;
+        if (life.restarts === 0) return;
+        const read = [...life.pastInterfaces.values()].reduce((n, { packets }) => n + packets, 0);
+        life.packetsWithDead = totals.packets - totals.dropped - read - waiting;
+      },
+      onBatch: (bytes, calls) => this.#output?.add(bytes, calls),
+      onWatched: (calls, skipped) => {
+        for (const watcher of this.#watchers) watcher(calls, skipped);
+      },
+      onLog: (level, message, fields) => this.#log[level](message, fields),
+    });
+  }
+
+  /** Starts everything. Throws SensorError; nothing is left open then. */
+  async start(): Promise<void> {
+    const { settings } = this.#options;
+    try {
+      this.#listening.open();
+      if (settings.output.file !== '') this.#output = new CallsOutput(settings.output.file, settings.output.queueBytesMax);
+      this.#control = await startControl(controlPath(settings.control.socket), this);
+      const own = (address: OwnAddress): void => this.#setOwn(address, true);
+      const ownClosed = (address: OwnAddress): void => this.#setOwn(address, false);
+      const ready = (): { ready: boolean; faults: SensorReport['health']['faults'] } => ({
+        ready: this.#faults.ready && !this.#stopping,
+        faults: this.#faults.list,
+      });
+      if (settings.health.listen !== '') this.#health = await startHealth(settings.health.listen, ready, { own, ownClosed });
+      this.#metrics = await startMetrics(settings.metrics, () => this.report(), this.#log.child('metrics'), { own, ownClosed });
+      await this.workers.start();
+      for (const change of this.#listening.follow()) this.#log.info(`interface ${change}`);
+      for (const fault of this.#listening.faults()) this.#log.warn(fault.what, { code: fault.code, next: fault.next });
+      this.#look();
+      this.#lookTimer = setInterval(() => this.#look(), LOOK_MS);
+      this.#statsDueMs = Date.now() + settings.run.statsIntervalMs;
+      const { interfaces, endpoints } = settings.capture;
+      this.#log.info('listening', { version: version(), workers: this.workers.lives.length, interfaces, endpoints });
+    } catch (error) {
+      await this.workers.kill();
+      await this.#closeServers();
+      await this.#output?.close(0);
+      this.#listening.close();
+      throw error;
+    }
+  }
+
+  #workerStart(worker: number, life: number): WorkerStart {
+    const { run } = this.#settings;
+    const socket = this.#listening.packetSockets[worker];
+    return {
+      worker,
+      epoch: `${this.#startedAtMs.toString(36)}${life === 0 ? '' : `-${life}`}`,
+      settings: this.#settings,
+      ring: socket ?? null,
+      ringState: this.#ringStates[worker],
+      endpoints: this.#listening.endpoints.map(({ url, fds }) => ({ url, fd: fds[worker] })),
+      ownSockets: this.#ownSockets(),
+      watching: this.#watchers.size > 0,
+      processor: run.affinity.length === 0 ? -1 : run.affinity[worker % run.affinity.length],
+      records: this.#options.records ?? 'line',
+      discard: this.#output === null,
+    };
+  }
+
+  /** Once a second. */
+  #look(): void {
+    const nowMs = Date.now();
+    try {
+      for (const change of this.#listening.follow()) this.#log.warn(`interface ${change}`);
+    } catch (error) {
+      if (!(error instanceof SensorError)) throw error;
+      this.#log.error(error.message, { code: error.code });
+    }
+    this.workers.check();
+    const report = this.report();
+    const { raised, ceased } = this.#faults.judge(report, this.#listening.faults(), this.#output?.fault ?? '', this.#log.errors);
+    for (const fault of raised) this.#log.warn(fault.what, { code: fault.code, next: fault.next });
+    for (const fault of ceased) this.#log.info('no longer so', { code: fault.code, what: fault.what });
+    const { statsIntervalMs } = this.#settings.run;
+    if (statsIntervalMs > 0 && nowMs >= this.#statsDueMs) {
+      this.#statsDueMs = nowMs + statsIntervalMs;
+      this.#log.info('stats', statsLine(report));
+    }
+  }
+
+  report(): SensorReport {
+    // Asked after the workers' last pulses: what the kernel has counted since lies in the rings.
+    // A worker that starts in the place of a dead one asks for itself: it knows what waits in its ring at that moment.
+    this.#listening.count((worker) => this.workers.lives[worker].state !== 'starting');
+    const { sensor } = this.#settings;
+    const { user, system } = process.cpuUsage();
+    return makeReport({
+      sensor: {
+        id: sensor.id,
+        poolId: sensor.poolId,
+        version: version(),
+        pid: process.pid,
+        startedAtMs: this.#startedAtMs,
+        nowAtMs: Date.now(),
+        configuration: this.#options.configuration,
+        configurationReadAtMs: this.#readAtMs,
+        memoryBytes: process.memoryUsage.rss(),
+        cpuMs: (user + system) / 1000,
+      },
+      listening: this.#listening,
+      lives: this.workers.lives,
+      output: this.#output,
+      faults: this.#faults.list,
+      ready: this.#faults.ready && !this.#stopping,
+      ended: this.#ended,
+    });
+  }
+
+  /** Reads the configuration again and takes over what can be changed; all of it or nothing. */
+  async reload(): Promise<{ ok: boolean; text: string }> {
+    const answer = await this.#reload();
+    if (answer.ok) this.#log.info(answer.text);
+    else this.#log.error(answer.text);
+    return answer;
+  }
+
+  async #reload(): Promise<{ ok: boolean; text: string }> {
+    const { configuration, override } = this.#options;
+    if (configuration === '') return { ok: false, text: 'not reloaded: the sensor was started without a configuration file' };
+    try {
+      const read = loadSettings(configuration);
+      const settings = override === undefined ? read : override(read);
+      const { live, restart } = changesBetween(this.#settings, settings);
+      if (restart.length > 0) {
+        return { ok: false, text: `not reloaded, nothing was changed: these need a restart: ${describeChanges(restart)}` };
+      }
+      this.#output?.reopen();
+      this.#readAtMs = Date.now();
+      if (live.length === 0) return { ok: true, text: `reloaded ${configuration}: no setting has changed` };
+      await this.#metrics?.update(settings.metrics);
+      try {
+        this.#listening.change(settings);
+      } catch (error) {
+        await this.#metrics?.update(this.#settings.metrics);
+        throw error;
+      }
+      this.#settings = settings;
+      this.#log.setLevel(settings.log.level);
+      this.workers.tell({
+        type: 'settings',
+        shedding: settings.run.shedding,
+        watchCallsPerSecondMax: settings.run.watchCallsPerSecondMax,
+        only: settings.capture.only,
+        not: settings.capture.not,
+      });
+      this.#statsDueMs = Date.now() + settings.run.statsIntervalMs;
+      for (const change of this.#listening.follow()) this.#log.info(`interface ${change}`);
+      return { ok: true, text: `reloaded ${configuration}: ${describeChanges(live)}` };
+    } catch (error) {
+      if (!(error instanceof SensorError)) throw error;
+      return { ok: false, text: `not reloaded, nothing was changed: ${[error.message, ...error.details].join(' | ')}` };
+    }
+  }
+
+  setLogLevel(level: LogLevel): void {
+    this.#log.setLevel(level);
+  }
+
+  watch(onCalls: (calls: readonly CallLine[], skipped: number) => void): () => void {
+    this.#watchers.add(onCalls);
+    if (this.#watchers.size === 1) this.workers.tell({ type: 'watch', on: true });
+    return () => {
+      this.#watchers.delete(onCalls);
+      if (this.#watchers.size === 0) this.workers.tell({ type: 'watch', on: false });
+    };
+  }
+
+  #setOwn(address: OwnAddress, open: boolean): void {
+    if (address.protocol !== 'tcp') return;
+    const key = `${address.host} ${address.port}`;
+    if (open) this.#own.set(key, address);
+    else this.#own.delete(key);
+    this.workers.tell({ type: 'own', sockets: this.#ownSockets() });
+  }
+
+  /** The sensor's own addresses; one that listens on all stands for each of the machine's. */
+  #ownSockets(): OwnSocket[] {
+    const sockets: OwnSocket[] = [];
+    for (const { host, port } of this.#own.values()) {
+      const all = host === '0.0.0.0' || host === '::';
+      const hosts = all ? Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)) : [host];
+      for (const one of hosts) {
+        if (!parseAddress(one.replace(/%.*/, ''))) continue;
+        const [a, b, c, d] = parsedAddress;
+        sockets.push({ address: a === 0 && b === 0 && c === 0xffff ? [d, 0, 0, 0] : [a, b, c, d], port });
+      }
+    }
+    return sockets;
+  }
+
+  /** Stops: no new packets, all that wait are read, the output is written, within `run.stopTimeoutMs`. */
+  async stop(): Promise<SensorReport> {
+    const untilAtMs = Date.now() + this.#settings.run.stopTimeoutMs;
+    clearInterval(this.#lookTimer);
+    this.#stopping = true;
+    this.#log.info('stopping: no new packets are taken, those in the rings are read');
+    this.#listening.deafen();
+    const inTime = await this.workers.stop(untilAtMs);
+    await this.#output?.close(Math.max(untilAtMs, Date.now() + 1000));
+    this.#ended = inTime;
+    const report = this.report();
+    await this.#closeServers();
+    this.#listening.close();
+    const flowsOpen = this.workers.lives.reduce((sum, life) => sum + life.flowsOpen, 0);
+    if (!inTime)
+      this.#log.warn('the time to stop was over before all packets were read', { stopTimeoutMs: this.#settings.run.stopTimeoutMs });
+    this.#log.info('stopped', { flowsOpen, ...statsLine(report) });
+    for (const { name, total, parts, balances } of report.ledger) {
+      if (!balances) this.#log.error('the ledger does not balance', { name, total, parts: Object.fromEntries(parts) });
+    }
+    return report;
+  }
+
+  async #closeServers(): Promise<void> {
+    await this.#metrics?.close();
+    await this.#health?.close();
+    await this.#control?.close();
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * What the main thread and a worker say to each other. Plain data only; buffers are transferred.
+ */
+import type { Settings } from '../base/settings.ts';
+import type { KernelCounts } from '../capture/packet-socket.ts';
+import type { InterfaceCounts } from '../capture/ring.ts';
+import type { CallLine } from './call-line.ts';
+import type { OwnSocket, PacketList } from './guard.ts';
+
+/** What a worker is started with. */
+export interface WorkerStart {
+  readonly worker: number;
+  /** Middle part of record ids: tells this life of the worker from those before. */
+  readonly epoch: string;
+  readonly settings: Settings;
+  /** Its packet socket; null when it reads end-points only. */
+  readonly ring: { readonly fd: number; readonly ringBytes: number } | null;
+  /** As in capture/ring.ts: how far the ring has been read. Shared, so that a new worker goes on where a dead one ended. */
+  readonly ringState: SharedArrayBuffer;
+  /** One socket of each end-point. */
+  readonly endpoints: readonly { readonly fd: number; readonly url: string }[];
+  readonly ownSockets: readonly OwnSocket[];
+  readonly watching: boolean;
+  /** Processor to run on; -1 for any. */
+  readonly processor: number;
+  /** Bytes of a call that leave the worker: the line that may be shown, or the whole record (benches only). */
+  readonly records: 'line' | 'whole';
+  /** Nobody takes the calls: they are counted and not handed over. */
+  readonly discard: boolean;
+}
+
+export type ToWorker =
+  | {
+      readonly type: 'settings';
+      readonly shedding: boolean;
+      readonly watchCallsPerSecondMax: number;
+      readonly only: PacketList;
+      readonly not: PacketList;
+    }
+  | { readonly type: 'own'; readonly sockets: readonly OwnSocket[] }
+  | { readonly type: 'watch'; readonly on: boolean }
+  /** Read what is there, close everything, say `stopped`. */
+  | { readonly type: 'stop'; readonly untilAtMs: number };
+
+export type FromWorker =
+  | { readonly type: 'running'; readonly waitingPackets: number; readonly kernel: KernelCounts }
+  | { readonly type: 'pulse'; readonly pulse: Pulse }
+  | { readonly type: 'batch'; readonly bytes: ArrayBuffer; readonly calls: number }
+  | { readonly type: 'watched'; readonly calls: readonly CallLine[]; readonly skipped: number }
+  | { readonly type: 'stopped'; readonly pulse: Pulse; readonly flowsOpen: number };
+
+/** State of a worker; once a second, and the last when it stops. */
+export interface Pulse {
+  readonly atMs: number;
+  readonly counters: readonly (readonly [string, number])[];
+  readonly weirds: readonly (readonly [string, number])[];
+  readonly interfaces: readonly InterfaceCounts[];
+  /** In the order of WorkerStart.endpoints. */
+  readonly endpoints: readonly { readonly packets: number; readonly bytes: number }[];
+  /** Packets in its ring. */
+  readonly waitingPackets: number;
+  readonly heldBytes: number;
+  readonly waitingCalls: number;
+  readonly flows: number;
+  readonly callsInFlight: number;
+  readonly ringFill: number;
+  /** Part of the flows that is dropped, 0 to 1. */
+  readonly shedding: number;
+  readonly cpuMs: number;
+  /** How far packet time was behind the clock when packets were read last; 0 while none come. */
+  readonly lagMs: number;
+  /** Text of the last fault of Earshot itself; "" for none. */
+  readonly bug: string;
+}

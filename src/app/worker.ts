@@ -1,0 +1,257 @@
+/**
+ * A worker: one thread, one ring, the whole path from packet to record.
+ *
+ *   ring, end-points -> processPacket -> RecordWriter -> batch -> main thread
+ *
+ * It never goes back to its event loop: it takes messages between bursts of packets, and sleeps in poll(2) while there
+ * are none. Packets never cross threads; batches do.
+ */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { bytes, packetRegion, ringRegion } from '../base/arena.ts';
+import { packetTimeUs } from '../base/clock.ts';
+import { countsByName } from '../base/counters.ts';
+import { weirdCounts, weirds } from '../base/weird.ts';
+import { EndpointReader, REGION_BYTES } from '../capture/endpoint-reader.ts';
+import { Packet } from '../capture/packet.ts';
+import { type KernelCounts, takeKernelCounts } from '../capture/packet-socket.ts';
+import { mapRing, RingReader, unmapRing } from '../capture/ring.ts';
+import { systemCalls } from '../capture/syscalls.ts';
+import { parseEndpoint } from '../capture/tunnel-endpoint.ts';
+import { flowsInUse } from '../flow/flow-table.ts';
+import { payloadBytesHeld } from '../flow/reassemble.ts';
+import { payloadBytesUnidentified } from '../http/ending.ts';
+import { callsInFlight } from '../http/transaction.ts';
+import { callsParked } from '../normalise/duplicates.ts';
+import { encodeCall } from '../normalise/encode.ts';
+import { encodeLine, resetLineEncoder } from '../normalise/encode-line.ts';
+import type { CallLine } from './call-line.ts';
+import { type PacketList, SHARES, setFilter, setOwnSockets, setShedding } from './guard.ts';
+import { finishPipeline, lastBug, passTime, processPacket, resetPipeline } from './pipeline.ts';
+import { RecordWriter } from './record-writer.ts';
+import { Shedding } from './shedding.ts';
+import type { FromWorker, Pulse, ToWorker, WorkerStart } from './worker-link.ts';
+
+const BURST_PACKETS = 1024;
+const TICK_MS = 20;
+const HAND_OVER_MS = 50;
+const PULSE_MS = 1000;
+const SLEEP_MS = 100;
+const START_TRIES = 1000;
+const POLLIN = 1;
+const POLLFD_BYTES = 8;
+const ALIGN_BYTES = 64;
+
+const start = workerData as WorkerStart;
+const { settings } = start;
+const port = parentPort;
+if (port === null) throw new Error('worker.ts runs as a worker thread');
+const say = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
+const calls = systemCalls();
+
+if (start.processor >= 0) {
+  const mask = Buffer.alloc(128);
+  mask[start.processor >> 3] = 1 << (start.processor & 7);
+  calls?.setAffinity(mask);
+}
+
+const interfaces = start.ring === null ? 0 : 1024;
+const ringState = new Int32Array(start.ringState);
+if (start.ring !== null) mapRing(start.ring.fd, ringRegion.at, start.ring.ringBytes);
+const ring = start.ring === null ? null : new RingReader(ringRegion.at, start.ring.ringBytes, ringState);
+// Many end-points have smaller slots: still enough for jumbo frames.
+const regionBytes = Math.min(REGION_BYTES, Math.floor((packetRegion.end - packetRegion.at) / Math.max(1, start.endpoints.length)));
+const endpoints = start.endpoints.map(({ fd, url }, i) => {
+  const at = packetRegion.at + i * (regionBytes - (regionBytes % ALIGN_BYTES));
+  return new EndpointReader(fd, parseEndpoint(url), { at, end: at + regionBytes - (regionBytes % ALIGN_BYTES) }, interfaces + i);
+});
+const fds = Buffer.alloc(POLLFD_BYTES * (endpoints.length + 1));
+const polled = [...(start.ring === null ? [] : [start.ring.fd]), ...start.endpoints.map(({ fd }) => fd)];
+polled.forEach((fd, i) => {
+  fds.writeInt32LE(fd, i * POLLFD_BYTES);
+  fds.writeInt16LE(POLLIN, i * POLLFD_BYTES + 4);
+});
+
+let watching = start.watching;
+let watchMax = settings.run.watchCallsPerSecondMax;
+let watched: CallLine[] = [];
+let watchedInSecond = 0;
+let skipped = 0;
+let shedding = settings.run.shedding;
+let stopAtMs = Number.POSITIVE_INFINITY;
+let stopping = false;
+
+const shedder = new Shedding();
+
+function watch(at: number, end: number): void {
+  if (!watching) return;
+  if (watchedInSecond >= watchMax) {
+    skipped++;
+    return;
+  }
+  watchedInSecond++;
+  watched.push(JSON.parse(bytes.toString('utf8', at, end)) as CallLine);
+}
+
+function write(at: number, end: number, records: number): void {
+  if (start.discard) return;
+  const copy = bytes.buffer.slice(at, end) as ArrayBuffer;
+  say({ type: 'batch', bytes: copy, calls: records }, [copy]);
+}
+
+const encode = start.records === 'whole' ? encodeCall : encodeLine;
+const writer = new RecordWriter({ settings, epoch: start.epoch, worker: start.worker, write, encode, onRecord: watch });
+resetLineEncoder();
+resetPipeline(settings, (call) => writer.take(call));
+setOwnSockets(start.ownSockets);
+
+/** The kernel filters what comes by interfaces. */
+function filterEndpoints(only: PacketList, not: PacketList): void {
+  if (endpoints.length > 0) setFilter(only, not);
+}
+filterEndpoints(settings.capture.only, settings.capture.not);
+
+function take(message: ToWorker): void {
+  switch (message.type) {
+    case 'settings':
+      shedding = message.shedding;
+      watchMax = message.watchCallsPerSecondMax;
+      filterEndpoints(message.only, message.not);
+      break;
+    case 'own':
+      setOwnSockets(message.sockets);
+      break;
+    case 'watch':
+      watching = message.on;
+      break;
+    case 'stop':
+      stopping = true;
+      stopAtMs = message.untilAtMs;
+  }
+}
+
+function pulse(): Pulse {
+  return {
+    atMs: Date.now(),
+    counters: countsByName(),
+    weirds: weirds.map(({ name }, i): [string, number] => [name, weirdCounts[i]]).filter(([, n]) => n > 0),
+    interfaces: ring?.interfaces ?? [],
+    endpoints: endpoints.map(({ packets, bytes: endpointBytes }) => ({ packets, bytes: endpointBytes })),
+    waitingPackets: ring?.waiting() ?? 0,
+    heldBytes: payloadBytesHeld() + payloadBytesUnidentified(),
+    waitingCalls: callsParked(),
+    flows: flowsInUse(),
+    callsInFlight: callsInFlight(),
+    ringFill: ring?.fill() ?? 0,
+    shedding: shedder.share / SHARES,
+    cpuMs: cpuMs(),
+    lagMs,
+    bug: lastBug === undefined ? '' : lastBug instanceof Error ? (lastBug.stack ?? lastBug.message) : String(lastBug),
+  };
+}
+
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
+/** Wall-clock time minus the time of the last packet; 0 while none come. */
+let lagMs = 0;
+let handOverDueMs = 0;
+let pulseDueMs = 0;
+
+function handOver(): void {
+  writer.flush();
+  if (watched.length === 0 && skipped === 0) return;
+  say({ type: 'watched', calls: watched, skipped });
+  watched = [];
+  skipped = 0;
+}
+
+/** What is due between bursts. */
+function tick(nowMs: number): void {
+  for (let received = receiveMessageOnPort(port as NonNullable<typeof port>); received !== undefined; ) {
+    take(received.message as ToWorker);
+    received = receiveMessageOnPort(port as NonNullable<typeof port>);
+  }
+  if (ring !== null) setShedding(shedding ? shedder.next(ring.fill(), nowMs) : shedder.off());
+  if (nowMs >= handOverDueMs) {
+    handOverDueMs = nowMs + HAND_OVER_MS;
+    handOver();
+  }
+  if (nowMs >= pulseDueMs) {
+    pulseDueMs = nowMs + PULSE_MS;
+    watchedInSecond = 0;
+    say({ type: 'pulse', pulse: pulse() });
+  }
+}
+
+const packet = new Packet();
+
+/** Up to a burst of packets from each source; how many there were. */
+function readBurst(): number {
+  let n = 0;
+  if (ring !== null)
+    while (n < BURST_PACKETS && ring.next(packet)) {
+      processPacket(packet);
+      n++;
+    }
+  for (const endpoint of endpoints) {
+    for (let i = 0; i < BURST_PACKETS && endpoint.next(packet); i++) {
+      processPacket(packet);
+      n++;
+    }
+  }
+  return n;
+}
+
+/**
+ * All packets that came before this many milliseconds ago have been read, once there are none. The kernel looks every
+ * ringBlockTimeoutMs whether to hand over a block that is not full, and does so at the second look.
+ */
+const quietMs = 2 * settings.capture.ringBlockTimeoutMs + TICK_MS;
+
+function run(): void {
+  let tickDueMs = 0;
+  let quietSinceMs = 0;
+  for (;;) {
+    const n = readBurst();
+    const nowMs = performance.now();
+    if (nowMs >= tickDueMs) {
+      tickDueMs = nowMs + TICK_MS;
+      lagMs = n > 0 ? Date.now() - packetTimeUs[0] / 1000 : 0;
+      tick(nowMs);
+    }
+    if (n > 0) quietSinceMs = nowMs;
+    if (stopping && (Date.now() >= stopAtMs || (nowMs - quietSinceMs > quietMs && (ring?.waiting() ?? 0) === 0))) return;
+    if (n > 0) continue;
+    passTime((Date.now() - quietMs) * 1000);
+    writer.releaseDue();
+    handOver();
+    calls?.poll(fds, polled.length, stopping ? TICK_MS : SLEEP_MS);
+    tickDueMs = 0;
+  }
+}
+
+/** What the kernel has counted and what of it is in the ring, at one moment: no packet may come between. */
+function ringAtStart(): { waitingPackets: number; kernel: KernelCounts } {
+  const kernel = { packets: 0, dropped: 0, freezes: 0 };
+  let waitingPackets = 0;
+  if (start.ring === null || ring === null) return { waitingPackets, kernel };
+  for (let i = 0; i < START_TRIES; i++) {
+    waitingPackets = ring.waiting();
+    const { packets, dropped } = takeKernelCounts(start.ring.fd);
+    kernel.packets += packets;
+    kernel.dropped += dropped;
+    if (ring.waiting() === waitingPackets) break;
+  }
+  return { waitingPackets, kernel };
+}
+
+say({ type: 'running', ...ringAtStart() });
+run();
+const flowsOpen = flowsInUse();
+finishPipeline();
+writer.end('');
+handOver();
+say({ type: 'stopped', pulse: pulse(), flowsOpen });
+if (start.ring !== null) unmapRing(ringRegion.at, start.ring.ringBytes);

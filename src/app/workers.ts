@@ -1,0 +1,240 @@
+/**
+ * The workers: starts a thread for each ring, takes what they say, and starts those again that die. The sockets
+ * belong to the main thread, so a new worker goes on with the ring of the dead one: the flows of the others are not
+ * touched, and nothing waits in a ring that nobody reads.
+ */
+import { Worker } from 'node:worker_threads';
+import type { LogLevel } from '../base/settings.ts';
+import type { KernelCounts } from '../capture/packet-socket.ts';
+import type { CallLine } from './call-line.ts';
+import type { WorkerState } from './report.ts';
+import type { FromWorker, Pulse, ToWorker, WorkerStart } from './worker-link.ts';
+
+const STUCK_MS = 5000;
+const RESTART_MS_MIN = 200;
+const RESTART_MS_MAX = 30_000;
+/** A worker that ran for so long is not one that dies at once. */
+const STEADY_MS = 60_000;
+
+export interface WorkersEvents {
+  /** A life begins to read; what the kernel counted until then, and what of it waits in the ring. */
+  readonly onRunning: (life: WorkerLife, waitingPackets: number, kernel: KernelCounts) => void;
+  readonly onBatch: (bytes: Uint8Array, calls: number) => void;
+  readonly onWatched: (calls: readonly CallLine[], skipped: number) => void;
+  readonly onLog: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/** One worker, over all its lives. */
+export class WorkerLife {
+  readonly worker: number;
+  state: WorkerState = 'starting';
+  restarts = 0;
+  pulse: Pulse | null = null;
+  /** The pulse before, for rates. */
+  before: Pulse | null = null;
+  flowsOpen = 0;
+  /** Counters and weirds of its former lives. */
+  readonly pastCounters = new Map<string, number>();
+  readonly pastWeirds = new Map<string, number>();
+  readonly pastInterfaces = new Map<number, { packets: number; bytes: number }>();
+  readonly pastEndpoints: { packets: number; bytes: number }[] = [];
+  /** Packets that former lives took out of the ring and did not report. */
+  packetsWithDead = 0;
+  /** Resolves the start. */
+  onStarted: () => void = () => {};
+  thread: Worker | null = null;
+  startedAtMs = 0;
+  pulseAtMs = 0;
+
+  constructor(worker: number) {
+    this.worker = worker;
+  }
+
+  counter(name: string): number {
+    const now = this.pulse?.counters.find(([key]) => key === name)?.[1] ?? 0;
+    return now + (this.pastCounters.get(name) ?? 0);
+  }
+}
+
+export class Workers {
+  readonly lives: readonly WorkerLife[];
+  readonly #startOf: (worker: number, life: number) => WorkerStart;
+  readonly #events: WorkersEvents;
+  #stopping = false;
+  /** No worker was missing when all were told to read what is there. */
+  #whole = true;
+  #onAllStopped: () => void = () => {};
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  constructor(count: number, startOf: (worker: number, life: number) => WorkerStart, events: WorkersEvents) {
+    this.lives = Array.from({ length: count }, (_, worker) => new WorkerLife(worker));
+    this.#startOf = startOf;
+    this.#events = events;
+  }
+
+  /** Starts all; resolves when all read. Rejects with what the first said that could not. */
+  async start(): Promise<void> {
+    await Promise.all(
+      this.lives.map(
+        (life) =>
+          new Promise<void>((resolve, reject) => {
+            life.onStarted = resolve;
+            this.#begin(life, reject);
+          }),
+      ),
+    );
+  }
+
+  #begin(life: WorkerLife, onFirstError?: (error: Error) => void): void {
+    life.state = 'starting';
+    life.startedAtMs = Date.now();
+    life.pulseAtMs = performance.now();
+    let thread: Worker;
+    try {
+      thread = new Worker(new URL('./worker.ts', import.meta.url), { workerData: this.#startOf(life.worker, life.restarts) });
+    } catch (cause) {
+      // The system has no thread to spare: perhaps later.
+      if (onFirstError !== undefined) throw cause;
+      this.#died(life, cause instanceof Error ? cause : new Error(String(cause)), 1);
+      return;
+    }
+    life.thread = thread;
+    let error: Error | null = null;
+    thread.on('message', (message: FromWorker) => this.#take(life, message));
+    thread.on('error', (cause: unknown) => {
+      error = cause instanceof Error ? cause : new Error(String(cause));
+    });
+    thread.on('exit', (code) => {
+      if (life.thread !== thread) return;
+      life.thread = null;
+      if (life.state === 'stopped' || this.#stopping) {
+        if (life.state !== 'stopped') this.#whole = false;
+        life.state = 'stopped';
+        if (this.lives.every(({ state }) => state === 'stopped')) this.#onAllStopped();
+        return;
+      }
+      if (onFirstError !== undefined && life.pulse === null && life.state === 'starting') {
+        onFirstError(error ?? new Error(`worker ${life.worker} ended with code ${code}`));
+        return;
+      }
+      this.#died(life, error, code);
+    });
+  }
+
+  #died(life: WorkerLife, error: Error | null, code: number): void {
+    const livedMs = Date.now() - life.startedAtMs;
+    life.state = 'dead';
+    life.restarts++;
+    this.#keepCounts(life);
+    const waitMs = livedMs > STEADY_MS ? RESTART_MS_MIN : Math.min(RESTART_MS_MAX, RESTART_MS_MIN * 2 ** Math.min(10, life.restarts - 1));
+    this.#events.onLog('error', 'a worker died and is started again; its open connections are lost, those of the others live on', {
+      worker: life.worker,
+      restarts: life.restarts,
+      livedMs,
+      restartInMs: waitMs,
+      exitCode: code,
+      reason: error === null ? 'it was stopped from outside' : (error.stack ?? error.message),
+    });
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      if (!this.#stopping) this.#begin(life);
+    }, waitMs);
+    this.#timers.add(timer);
+  }
+
+  /** The books of a dead life are kept. */
+  #keepCounts(life: WorkerLife): void {
+    const { pulse } = life;
+    if (pulse === null) return;
+    for (const [name, n] of pulse.counters) life.pastCounters.set(name, (life.pastCounters.get(name) ?? 0) + n);
+    for (const [name, n] of pulse.weirds) life.pastWeirds.set(name, (life.pastWeirds.get(name) ?? 0) + n);
+    for (const { index, packets, bytes } of pulse.interfaces) {
+      const past = life.pastInterfaces.get(index);
+      life.pastInterfaces.set(index, { packets: packets + (past?.packets ?? 0), bytes: bytes + (past?.bytes ?? 0) });
+    }
+    pulse.endpoints.forEach(({ packets, bytes }, i) => {
+      const past = life.pastEndpoints[i];
+      life.pastEndpoints[i] = { packets: packets + (past?.packets ?? 0), bytes: bytes + (past?.bytes ?? 0) };
+    });
+    const lost = { held: pulse.heldBytes, calls: pulse.waitingCalls };
+    const add = (name: string, n: number): void => void (n > 0 && life.pastCounters.set(name, (life.pastCounters.get(name) ?? 0) + n));
+    add('payload.discarded{worker-died}', lost.held);
+    add('calls.lost{worker-died}', lost.calls);
+    life.pulse = null;
+    life.before = null;
+  }
+
+  #take(life: WorkerLife, message: FromWorker): void {
+    switch (message.type) {
+      case 'running':
+        life.state = 'running';
+        this.#events.onRunning(life, message.waitingPackets, message.kernel);
+        life.onStarted();
+        break;
+      case 'pulse':
+        if (message.pulse.bug !== '' && message.pulse.bug !== life.pulse?.bug) {
+          this.#events.onLog('error', 'a packet hit a fault of Earshot itself; it was left out', {
+            worker: life.worker,
+            fault: message.pulse.bug,
+          });
+        }
+        life.before = life.pulse;
+        life.pulse = message.pulse;
+        life.pulseAtMs = performance.now();
+        if (life.state === 'stuck') life.state = 'running';
+        break;
+      case 'batch':
+        this.#events.onBatch(new Uint8Array(message.bytes), message.calls);
+        break;
+      case 'watched':
+        this.#events.onWatched(message.calls, message.skipped);
+        break;
+      case 'stopped':
+        life.before = life.pulse;
+        life.pulse = message.pulse;
+        life.flowsOpen = message.flowsOpen;
+        life.state = 'stopped';
+    }
+  }
+
+  tell(message: ToWorker): void {
+    for (const { thread } of this.lives) thread?.postMessage(message);
+  }
+
+  /** Marks those that give no sign of life; call it once a second. A clock that is set does not matter. */
+  check(): void {
+    const nowMs = performance.now();
+    for (const life of this.lives) if (life.state === 'running' && nowMs - life.pulseAtMs > STUCK_MS) life.state = 'stuck';
+  }
+
+  /** Has all read what is there, until `untilAtMs` at the latest; then they are ended. True when all came to their end. */
+  async stop(untilAtMs: number): Promise<boolean> {
+    this.#stopping = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const life of this.lives) {
+      if (life.thread !== null) continue;
+      life.state = 'stopped';
+      this.#whole = false;
+    }
+    if (this.lives.every(({ state }) => state === 'stopped')) return this.#whole;
+    const all = new Promise<boolean>((resolve) => {
+      this.#onAllStopped = () => resolve(true);
+    });
+    this.tell({ type: 'stop', untilAtMs });
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), Math.max(0, untilAtMs - Date.now()) + 2000);
+    });
+    const inTime = await Promise.race([all, late]);
+    clearTimeout(timer);
+    if (!inTime) await this.kill();
+    return inTime && this.#whole;
+  }
+
+  /** Ends all threads at once. */
+  async kill(): Promise<void> {
+    this.#stopping = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    await Promise.all(this.lives.map(async ({ thread }) => await thread?.terminate()));
+  }
+}
