@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -16,12 +16,15 @@ import { parseArgs } from 'node:util';
 import type { CallLine } from '../src/app/call-line.ts';
 import { TailLines } from '../src/app/tail.ts';
 import { coloursOf, widthOf } from '../src/app/terminal.ts';
+import { makeShop } from '../test/support/shop.ts';
 
 const SECONDS_IN_A_PIPE = 20;
 const COLUMNS_IN_A_PIPE = 110;
 const READY_MS = 30_000;
 const STOP_MS = 15_000;
 const MIRROR_PORT_FROM = 24_789;
+
+const CAPTURE = '.cache/start/shop.pcap';
 
 const root = join(import.meta.dirname, '..');
 const launcher = join(root, 'earshot');
@@ -77,6 +80,10 @@ async function stop(code: number): Promise<never> {
   process.exit(code);
 }
 
+// The examples of the README read it.
+mkdirSync(join(root, '.cache/start'), { recursive: true });
+writeFileSync(join(root, CAPTURE), makeShop().pcap);
+
 const live = makeNamespace();
 const port = MIRROR_PORT_FROM + (process.pid % 10_000);
 const source = live ? ['--interface', 'lo'] : ['--endpoint', `udp://127.0.0.1:${port}?encap=vxlan`];
@@ -109,7 +116,7 @@ async function finish(): Promise<void> {
     `Your own traffic:   ${colours.cyan('sudo ./earshot run -i eth0 -o -')}   or, mirrored to UDP port 4789:   ${colours.cyan('./earshot run -e udp://0.0.0.0:4789?encap=vxlan -o -')}`,
   );
   console.log(`Nothing comes?      ${colours.cyan('sudo ./earshot doctor --live 10s -i eth0')}`);
-  console.log(`A capture:          ${colours.cyan('./earshot read FILE.pcap --summary')}`);
+  console.log(`A capture:          ${colours.cyan(`./earshot read ${CAPTURE} --summary`)}`);
   await stop(calls > 0 ? 0 : 1);
 }
 
