@@ -12,6 +12,7 @@ import { Sensor } from './sensor.ts';
 
 /** What an operating system says of a process that a signal ended. */
 const EXIT_KILLED = 128;
+const SAME_SIGNAL_MS = 300;
 const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
 
 export interface RunOptions {
@@ -71,13 +72,17 @@ export async function run(options: RunOptions): Promise<number> {
 function obey(sensor: Sensor, log: Log, started: Promise<void>): Promise<number> {
   return new Promise((resolve, reject) => {
     let stopping = false;
+    let stoppingSinceMs = 0;
     const stop = (signal: 'SIGTERM' | 'SIGINT'): void => {
       if (stopping) {
+        // Many who send a signal send it to the process and to its group: that is one request.
+        if (performance.now() - stoppingSinceMs < SAME_SIGNAL_MS) return;
         log.warn('stopped at once by a second signal; what was not read and written is lost', { signal });
         sensor.workers.kill().then(() => resolve(EXIT_KILLED + signalNumbers[signal]), reject);
         return;
       }
       stopping = true;
+      stoppingSinceMs = performance.now();
       log.info(`${signal} received`);
       started.then(() => sensor.stop()).then(() => resolve(0), reject);
     };

@@ -105,10 +105,9 @@ export class Sensor implements SensorControl {
       this.#metrics = await startMetrics(settings.metrics, () => this.report(), this.#log.child('metrics'), { own, ownClosed });
       await this.workers.start();
       for (const change of this.#listening.follow()) this.#log.info(`interface ${change}`);
-      for (const fault of this.#listening.faults()) this.#log.warn(fault.what, { code: fault.code, next: fault.next });
+      this.#statsDueMs = Date.now() + settings.run.statsIntervalMs;
       this.#look();
       this.#lookTimer = setInterval(() => this.#look(), LOOK_MS);
-      this.#statsDueMs = Date.now() + settings.run.statsIntervalMs;
       const { interfaces, endpoints } = settings.capture;
       this.#log.info('listening', { version: version(), workers: this.workers.lives.length, interfaces, endpoints });
     } catch (error) {
