@@ -11,6 +11,7 @@ import { loadSettings } from '../base/config.ts';
 import { SensorError } from '../base/errors.ts';
 import type { LogLevel, Settings } from '../base/settings.ts';
 import { changesBetween, describeChanges } from '../base/settings-change.ts';
+import { listInterfaces } from '../capture/interfaces.ts';
 import type { CallLine } from './call-line.ts';
 import { CallsOutput } from './calls-output.ts';
 import { controlPath } from './control/path.ts';
@@ -25,6 +26,7 @@ import type { Log } from './log.ts';
 import { type Metrics, startMetrics } from './metrics/metrics.ts';
 import type { SensorReport } from './report.ts';
 import { makeReport } from './report-maker.ts';
+import { noteStop, sinceStop } from './standstill.ts';
 import { statsLine } from './stats-block.ts';
 import { version } from './version.ts';
 import type { WorkerStart } from './worker-link.ts';
@@ -108,6 +110,7 @@ export class Sensor implements SensorControl {
       this.#statsDueMs = Date.now() + settings.run.statsIntervalMs;
       this.#look();
       this.#lookTimer = setInterval(() => this.#look(), LOOK_MS);
+      this.#sayStandstill();
       const { interfaces, endpoints } = settings.capture;
       this.#log.info('listening', { version: version(), workers: this.workers.lives.length, interfaces, endpoints });
     } catch (error) {
@@ -116,6 +119,21 @@ export class Sensor implements SensorControl {
       await this.#output?.close(0);
       this.#listening.close();
       throw error;
+    }
+  }
+
+  /** How much passed between the stop of the sensor before and now. */
+  #sayStandstill(): void {
+    const standstill = sinceStop(controlPath(this.#settings.control.socket), listInterfaces());
+    if (standstill === null) return;
+    for (const { name, packets, bytes } of standstill.unseen) {
+      const { standstillMs } = standstill;
+      this.#log.info('not listened to since the last stop; the kernel counted meanwhile', {
+        interface: name,
+        standstillMs,
+        packets,
+        bytes,
+      });
     }
   }
 
@@ -275,6 +293,10 @@ export class Sensor implements SensorControl {
     this.#stopping = true;
     this.#log.info('stopping: no new packets are taken, those in the rings are read');
     this.#listening.deafen();
+    noteStop(
+      controlPath(this.#settings.control.socket),
+      this.#listening.heard.flatMap(({ indexes }) => indexes),
+    );
     const inTime = await this.workers.stop(untilAtMs);
     await this.#output?.close(Math.max(untilAtMs, Date.now() + 1000));
     this.#ended = inTime;

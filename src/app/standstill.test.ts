@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { listInterfaces } from '../capture/interfaces.ts';
+import { noteStop, sinceStop } from './standstill.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'earshot-standstill-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const path = join(folder, 'control.sock');
+const loopback = listInterfaces().find((one) => one.loopback);
+
+/** Some packets on loopback. */
+async function talk(): Promise<void> {
+  const server = createServer((socket) => socket.end('some bytes'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => connect(port, '127.0.0.1').resume().on('close', resolve));
+  await new Promise((resolve) => server.close(resolve));
+}
+
+test('what the kernel counted between two runs is told once, by interface', async () => {
+  assert.ok(loopback !== undefined);
+  noteStop(path, [loopback.index]);
+  assert.equal(statSync(`${path}.stopped`).mode & 0o777, 0o600);
+  await talk();
+  const standstill = sinceStop(path, listInterfaces());
+  assert.equal(standstill?.unseen.length, 1);
+  assert.equal(standstill.unseen[0].name, loopback.name);
+  // A handshake, the bytes, and the end of both sides.
+  assert.ok(standstill.unseen[0].packets >= 6, `${standstill.unseen[0].packets} packets`);
+  assert.ok(standstill.unseen[0].bytes > 6 * 40);
+  assert.equal(sinceStop(path, listInterfaces()), null, 'the second start knows nothing of the first stop');
+});
+
+test('an interface that was made anew, and a file that is damaged, tell nothing', () => {
+  assert.ok(loopback !== undefined);
+  noteStop(path, [loopback.index]);
+  assert.deepEqual(sinceStop(path, [{ ...loopback, index: loopback.index + 1000 }])?.unseen, []);
+  noteStop(path, [loopback.index]);
+  assert.deepEqual(sinceStop(path, [{ ...loopback, rxPackets: 0 }])?.unseen, [], 'counters that went back');
+  for (const text of ['', '{', 'null', '{"interfaces":7}', '[]']) {
+    writeFileSync(`${path}.stopped`, text);
+    assert.equal(sinceStop(path, listInterfaces()), null, text);
+  }
+});
+
+test('a folder that cannot be written does not hold up the stop', () => {
+  assert.ok(loopback !== undefined);
+  noteStop(join(folder, 'nowhere', 'control.sock'), [loopback.index]);
+  assert.equal(sinceStop(join(folder, 'nowhere', 'control.sock'), listInterfaces()), null);
+});
