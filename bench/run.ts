@@ -4,7 +4,8 @@
  *
  *   npm run bench [-- [KIND...] [--runs N] [--quick] [--json FILE]]
  *
- * KIND: small, vxlan, short, large, gzip, reordered, lossy, idle, micro; all of them when none is named.
+ * KIND: small, vxlan, short, large, gzip, reordered, lossy, idle, micro, workers, idle-sensor, live; all of them when
+ * none is named, but the last two only as root, where network namespaces can be made and tcpreplay is installed.
  * Earshot writes full JSON lines (all headers, bodies to 4096 bytes) to /dev/null. The peers are Suricata 7 (one
  * thread, no rules, HTTP log with all headers: bench/suricata.yaml) and tcpdump (which only copies), each when
  * installed. All of them run in turn, and medians count. A run apart compares every record with the truth.
@@ -20,8 +21,11 @@ import { parseArgs } from 'node:util';
 import type { TrafficKind } from '../test/support/traffic-options.ts';
 import { KEPT_BYTES_MAX, readTruth } from '../test/support/truth.ts';
 import { idleCapture, trafficCapture } from './captures.ts';
+import { cannotIdle, runIdleSensor } from './idle-sensor.ts';
+import { cannotReplay, runLive } from './live.ts';
 import { measure, median, type Usage } from './measure.ts';
 import { type Verdict, Verifier, verdictText, verifyStream } from './verify.ts';
+import { runWorkers } from './workers.ts';
 
 interface Scenario {
   readonly kind: TrafficKind;
@@ -48,6 +52,8 @@ const IDLE_FLOWS = 1_000_000;
 const IDLE_PEAK_MIB_MAX = 400;
 const QUICK_DIVISOR = 10;
 const RUNS = 5;
+/** At most so many searches of the live bench, of which the best counts, and runs of the workers bench. */
+const LIVE_RUNS = 3;
 
 const ROOT = path.join(import.meta.dirname, '..');
 const EARSHOT = path.join(ROOT, 'earshot');
@@ -241,6 +247,12 @@ function runMicro(): Micro[] {
   return all;
 }
 
+/** Says why a kind is left out; true when it is not. */
+function canRun(kind: string, reason: string | false): boolean {
+  if (reason !== false) print(`\n${kind} is left out: ${reason}`);
+  return reason === false;
+}
+
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
@@ -249,7 +261,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { runs: { type: 'string', default: String(RUNS) }, quick: { type: 'boolean', default: false }, json: { type: 'string' } },
 });
-const known: readonly string[] = [...scenarios.map((s) => s.kind), 'idle', 'micro'];
+const known: readonly string[] = [...scenarios.map((s) => s.kind), 'idle', 'micro', 'workers', 'idle-sensor', 'live'];
 const unknown = positionals.filter((kind) => !known.includes(kind));
 const runs = Number(values.runs);
 if (unknown.length > 0 || !(runs >= 1)) {
@@ -259,14 +271,24 @@ if (unknown.length > 0 || !(runs >= 1)) {
 const wanted = (kind: string): boolean => positionals.length === 0 || positionals.includes(kind);
 const divisor = values.quick ? QUICK_DIVISOR : 1;
 const chosen = scenarios.filter((s) => wanted(s.kind));
-const peers: ReadonlyMap<string, Runner> = chosen.some((s) => s.peers) ? findPeers() : new Map();
+const peers: ReadonlyMap<string, Runner> = chosen.some((s) => s.peers) || wanted('live') ? findPeers() : new Map();
 if (values.quick) print('Quick: a tenth of the traffic. Calls are checked as usual; processor times are mostly those of starting up.');
 const results: ScenarioResult[] = [];
 for (const scenario of chosen) results.push(await runScenario(scenario, peers, runs, divisor));
 const idle = wanted('idle') ? await runIdle(divisor) : undefined;
 const micro = wanted('micro') ? runMicro() : undefined;
+const liveRuns = values.quick ? 1 : Math.min(runs, LIVE_RUNS);
+const workers = wanted('workers') ? await runWorkers(divisor, liveRuns) : undefined;
+const idleSensor = wanted('idle-sensor') && canRun('idle-sensor', cannotIdle()) ? await runIdleSensor(values.quick) : undefined;
+const live =
+  wanted('live') && canRun('live', cannotReplay())
+    ? await runLive({ quick: values.quick, rounds: liveRuns, withSuricata: peers.has('suricata') })
+    : undefined;
 if (values.json !== undefined) {
   const machine = { node: process.version, cpu: os.cpus()[0]?.model, cpus: os.cpus().length };
-  fs.writeFileSync(values.json, `${JSON.stringify({ machine, quick: values.quick, runs, results, idle, micro }, undefined, 2)}\n`);
+  fs.writeFileSync(
+    values.json,
+    `${JSON.stringify({ machine, quick: values.quick, runs, results, idle, micro, workers, idleSensor, live }, undefined, 2)}\n`,
+  );
 }
 if (results.some((r) => !r.verdict.ok)) process.exitCode = 1;

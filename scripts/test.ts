@@ -32,6 +32,9 @@ const MINUTE_MS = 60_000;
 /** A program that ends with this code says on its last line why it cannot run here. */
 const EXIT_SKIPPED = 3;
 
+/** Of the Debian packages iproute2, procps, nftables, nginx-light, curl, wrk, tcpreplay, tcpdump, util-linux. */
+const netnsPrograms = ['ip', 'tc', 'ss', 'sysctl', 'nft', 'nginx', 'curl', 'wrk', 'tcpreplay', 'tcpdump', 'setpriv'];
+
 const suites: readonly Suite[] = [
   { name: 'format', what: 'formatting and lint', quick: true, run: tool('biome', 'check', '--error-on-warnings') },
   { name: 'types', what: 'TypeScript, strict', quick: true, run: tool('tsc', '-p', '.') },
@@ -39,9 +42,20 @@ const suites: readonly Suite[] = [
   { name: 'dead-code', what: 'files, exports and packages that nothing uses', quick: true, run: tool('knip') },
   { name: 'docs', what: 'generated pages are up to date', quick: true, run: script('scripts/docs.ts', '--check') },
   { name: 'unit', what: 'tests beside the code', quick: true, run: tests(['src/**/*.test.ts']) },
-  { name: 'laws', what: 'laws, transcripts, the whole program', quick: false, run: tests(['test/**/*.test.ts'], ['test/peers/**']) },
+  {
+    name: 'laws',
+    what: 'laws, transcripts, the whole program',
+    quick: false,
+    run: tests(['test/**/*.test.ts'], ['test/peers/**', 'test/netns/**']),
+  },
   { name: 'fuzz', what: 'a minute of fuzzing, and the canary', quick: false, run: script('test/fuzz/run.ts', '--seconds', '60') },
   { name: 'conformance', what: 'the corpus of captures', quick: false, run: script('scripts/conformance.ts') },
+  {
+    name: 'netns',
+    what: 'the live sensor in network namespaces',
+    quick: false,
+    run: asRoot(needing(netnsPrograms, tests(['test/netns/*.test.ts']))),
+  },
   { name: 'peers', what: 'second opinions', quick: false, run: needing(['tshark', 'suricata'], tests(['test/peers/*.test.ts'])) },
 ];
 
@@ -76,6 +90,11 @@ function needing(programs: readonly string[], run: () => Promise<Outcome>): () =
     const missing = programs.filter((program) => !isOnPath(program));
     return missing.length === 0 ? await run() : skipped(`not installed here: ${missing.join(', ')}`);
   };
+}
+
+/** Network namespaces and packet sockets. */
+function asRoot(run: () => Promise<Outcome>): () => Promise<Outcome> {
+  return async () => (process.getuid?.() === 0 ? await run() : skipped('it makes network namespaces, for which it has to be root'));
 }
 
 function isOnPath(program: string): boolean {

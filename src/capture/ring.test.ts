@@ -38,7 +38,7 @@ beforeEach(() => {
   resetWeirds();
 });
 
-const newReader = (state = new Int32Array(2)): RingReader => new RingReader(AT, RING_BYTES, state);
+const newReader = (state: Int32Array = new Int32Array(2)): RingReader => new RingReader(AT, RING_BYTES, state);
 
 /** Writes a block as the kernel does, and hands it over. */
 function writeBlock(i: number, packets: readonly Written[]): void {
@@ -134,7 +134,7 @@ test('round and round', () => {
 test('times to the nanosecond, lengths, interfaces', () => {
   const cut = frame(7, 1000).subarray(0, 200);
   writeBlock(0, [
-    { data: frame(0), timeUs: 1_750_000_000_123_456.75, index: 4 },
+    { data: frame(0), timeUs: 1_750_000_000_123_456.5, index: 4 },
     { data: cut, wireBytes: 1054, index: 9 },
     { data: frame(2), index: 4 },
     { data: frame(3), timeUs: 4_000_000_000_000_000, index: 4 },
@@ -143,7 +143,7 @@ test('times to the nanosecond, lengths, interfaces', () => {
   const read = readAll(reader);
   assert.deepEqual(
     read.map(({ timeUs }) => timeUs),
-    [1_750_000_000_123_456.75, 1_750_000_000_000_000, 1_750_000_000_000_000, 4_000_000_000_000_000],
+    [1_750_000_000_123_456.5, 1_750_000_000_000_000, 1_750_000_000_000_000, 4_000_000_000_000_000],
   );
   assert.deepEqual([read[1].data, read[1].wireBytes], [cut, 1054]);
   assert.deepEqual(

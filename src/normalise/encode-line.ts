@@ -107,7 +107,9 @@ function writeRequest(to: number, k: number): number {
     const templateAt = writeLiteral(o, L_TEMPLATE);
     const end = writeAny(templateAt, SCRATCH, writePathTemplate(pathAt, pathEnd, SCRATCH));
     if (end - templateAt !== pathBytes || B.compare(B, from, o, templateAt, end) !== 0) o = end;
-  } else if (hostEnd > hostAt && pathAt !== block + K[k + REQUEST + S_TEXT]) B[o++] = SLASH;
+  } else if (hostEnd > hostAt && pathAt !== block + K[k + REQUEST + S_TEXT] && (K[k + C_FLAGS] & t.IS_CONNECT) === 0) {
+    B[o++] = SLASH;
+  }
   return writeLiteral(o, L_STATUS);
 }
 

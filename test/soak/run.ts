@@ -1,7 +1,9 @@
 /**
- * `npm run soak`: what is too long for the gate. The fuzzers for an hour, and the laws under many seeds.
+ * `npm run soak`: what is too long for the gate. The fuzzers for an hour, and the laws under many seeds; or the live
+ * sensor under load for half an hour (test/soak/live.ts).
  *
  *   npm run soak -- --minutes 60 --seeds 20
+ *   npm run soak -- live --minutes 30 [--mbps N]      a third of what the sender can when no rate is said
  *
  * Prints a line for each part; exit code 1 when any of them failed. Figures worth keeping go into docs/performance.md.
  */
@@ -9,10 +11,21 @@ import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
-const { values } = parseArgs({ options: { minutes: { type: 'string', default: '60' }, seeds: { type: 'string', default: '20' } } });
-const minutes = Number(values.minutes);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { minutes: { type: 'string' }, seeds: { type: 'string', default: '20' }, mbps: { type: 'string' } },
+});
+const live = positionals.length === 1 && positionals[0] === 'live';
+if (positionals.length > 0 && !live) throw new Error(`the only part that can be named is live, not ${positionals.join(' ')}`);
+const minutes = Number(values.minutes ?? (live ? 30 : 60));
 const seeds = Number(values.seeds);
 if (!(minutes > 0 && seeds >= 0)) throw new Error('--minutes wants a number above 0, --seeds one from 0');
+
+if (live) {
+  const { soakLive } = await import('./live.ts');
+  const passed = await soakLive(minutes, values.mbps === undefined ? undefined : Number(values.mbps));
+  process.exit(passed ? 0 : 1);
+}
 
 let failures = 0;
 
