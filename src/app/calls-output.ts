@@ -6,7 +6,7 @@
  * Pipes are written without blocking: a write that waits for a reader would keep a thread, and with it the process,
  * beyond its end.
  */
-import { close, constants, fstatSync, openSync, write } from 'node:fs';
+import { close, constants, fstatSync, ftruncateSync, openSync, write } from 'node:fs';
 import { codeOf, reasonOf, SensorError } from '../base/errors.ts';
 import { outputFailed } from './output.ts';
 
@@ -82,10 +82,20 @@ export class CallsOutput {
 
   #useNew(): void {
     if (this.#newFd < 0) return;
+    this.#cutBack();
     close(this.#fd, ignored);
     this.#fd = this.#newFd;
     this.#newFd = -1;
-    this.bytes -= this.#offset;
+  }
+
+  /** Takes the written part of a batch back, that no file ends in half a line. A pipe keeps what it has. */
+  #cutBack(): void {
+    if (this.#offset === 0) return;
+    const stat = fstatSync(this.#fd);
+    if (stat.isFile()) {
+      ftruncateSync(this.#fd, Math.max(0, stat.size - this.#offset));
+      this.bytes -= this.#offset;
+    }
     this.#offset = 0;
   }
 
@@ -147,6 +157,8 @@ export class CallsOutput {
     }
     this.#closed = true;
     clearTimeout(this.#timer);
+    // A write under way would write behind the cut; its batch stays as it will be.
+    if (!this.#writing) this.#cutBack();
     for (const { calls } of this.#queue.splice(0)) this.lost += calls;
     this.queueBytes = 0;
     for (const fd of [this.#fd, this.#newFd]) if (fd > 2) close(fd, ignored);

@@ -97,6 +97,14 @@ test('the copy under another VNI is refused, whatever comes first', () => {
   assert.equal(countOf('calls.duplicate'), 2);
 });
 
+test('equal requests with answers of other sequence numbers are two calls: two machines that chose alike', () => {
+  reset();
+  const [a, b] = [flow({ vni: 1 }), flow({ vni: 2 })];
+  assert.equal(judge(call(a, { reply: 7000 })), PASS);
+  assert.equal(judge(call(b, { reply: 7025 })), PASS);
+  assert.equal(judge(call(b, { reply: 7000, ms: 1 })), DUPLICATE);
+});
+
 test('the copy on another interface is refused', () => {
   reset();
   const [a, b] = [flow({ interfaceId: 0 }), flow({ interfaceId: 1 })];

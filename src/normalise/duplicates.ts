@@ -2,12 +2,13 @@
  * Duplicates: both ends of a connection are mirrored, so each call may arrive twice, under two tunnels or interfaces.
  * Copies of one call have the same inner addresses and ports, the same sequence number and length of the request (or of
  * the response, when one of the copies lost its request), another tunnel or interface (VLAN tags do not count), and begin
- * within `normalise.duplicateWindowMs`. The more complete one is kept.
+ * within `normalise.duplicateWindowMs`; whole ones agree in the sequence number of the other side too. The more complete
+ * one is kept.
  *
  * A whole call is handed on at once and its copies are refused. One that is not whole waits for a better copy until the window
  * is over, as the bytes of its record; nothing waits while only one path and interface has been seen.
  *
- *   cell of 8 int32:  hash | time, ms | tunnels | interface | state | sequence | length | parked record + 1
+ *   cell of 8 int32:  hash | time, ms | tunnels | interface | state | sequence | print | parked record + 1
  *
  * A call has a cell for each side. Limit: `normalise.duplicatesMax` calls are remembered; a newer one takes the place of an older [drop-oldest].
  * `normalise.parkedBytesMax` of records wait; beyond it none does.
@@ -36,6 +37,7 @@ const GONE = 1;
 const PARKED = 2;
 const PROBES = 8;
 const NO_CELL = -1;
+const BOTH = t.HAS_REQUEST | t.HAS_RESPONSE;
 
 /** Verdicts of `judge`. */
 export const PASS = 0;
@@ -139,9 +141,8 @@ function look(call: number, f: number, side: number, double: number): number {
       continue;
     }
     if (cells[e] === hash && cells[e + 5] === sequence && (cells[e + 2] !== path || cells[e + 3] !== interfaceId)) {
-      // Both whole, but of other length: another call.
-      const isOther =
-        cells[e + 4] === GONE && K[(call << t.CALL_SHIFT) + t.C_CAUSES] === 0 && cells[e + 6] !== lengthOf(call, side, double);
+      // Both whole, but of other length, or with another message on the other side: another call.
+      const isOther = cells[e + 4] === GONE && K[(call << t.CALL_SHIFT) + t.C_CAUSES] === 0 && cells[e + 6] !== printOf(call, side, double);
       if (!isOther) return e;
     }
     if (cells[e + 4] === GONE && (oldest < 0 || ((cells[e + 1] - cells[oldest + 1]) | 0) < 0)) oldest = e;
@@ -171,8 +172,12 @@ function replace(e: number): void {
   C[C_DUPLICATE]++;
 }
 
-function lengthOf(call: number, side: number, double: number): number {
-  return (K[(call << t.CALL_SHIFT) + side + t.S_HEAD_BYTES] + D[(call << 5) + double + t.D_BODY]) | 0;
+/** What copies have in common beside addresses and sequence number: the length, and the sequence number of the other side. */
+function printOf(call: number, side: number, double: number): number {
+  const k = call << t.CALL_SHIFT;
+  const length = (K[k + side + t.S_HEAD_BYTES] + D[(call << 5) + double + t.D_BODY]) | 0;
+  if ((K[k + t.C_FLAGS] & BOTH) !== BOTH) return length;
+  return (length + Math.imul(K[k + t.REQUEST + t.RESPONSE - side + t.S_SEQUENCE], 0x9e3779b1)) | 0;
 }
 
 function remember(call: number, e: number, hashed: number, side: number, double: number, waits: boolean): void {
@@ -183,7 +188,7 @@ function remember(call: number, e: number, hashed: number, side: number, double:
   cells[e + 3] = interfaceId;
   cells[e + 4] = waits ? PARKED : GONE;
   cells[e + 5] = sequence;
-  cells[e + 6] = lengthOf(call, side, double);
+  cells[e + 6] = printOf(call, side, double);
   cells[e + 7] = 0;
 }
 
