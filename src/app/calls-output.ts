@@ -91,10 +91,14 @@ export class CallsOutput {
   /** Takes the written part of a batch back, that no file ends in half a line. A pipe keeps what it has. */
   #cutBack(): void {
     if (this.#offset === 0) return;
-    const stat = fstatSync(this.#fd);
-    if (stat.isFile()) {
-      ftruncateSync(this.#fd, Math.max(0, stat.size - this.#offset));
-      this.bytes -= this.#offset;
+    try {
+      const stat = fstatSync(this.#fd);
+      if (stat.isFile()) {
+        ftruncateSync(this.#fd, Math.max(0, stat.size - this.#offset));
+        this.bytes -= this.#offset;
+      }
+    } catch {
+      // A file that may only grow, for example: half a line stays in it.
     }
     this.#offset = 0;
   }

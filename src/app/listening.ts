@@ -129,9 +129,10 @@ export class Listening {
     });
     const wanted = new Set(this.#settings.capture.interfaces);
     const gone = [...before.values()].filter(({ pattern }) => wanted.has(pattern));
-    // Interfaces of pods come and go for ever: of those that a pattern fitted only the last ones are remembered.
+    // Interfaces of pods come and go for ever: of those that a pattern fitted only the last ones are remembered. They
+    // stand here with the last one first.
     const fitted = gone.filter(({ name, pattern }) => name !== pattern);
-    const forgotten = new Set(fitted.slice(0, Math.max(0, fitted.length - GONE_MAX)));
+    const forgotten = new Set(fitted.slice(GONE_MAX));
     for (const old of gone) {
       if (forgotten.has(old)) continue;
       if (old.state !== 'missing') changes.push(`${old.name} is gone`);
@@ -150,6 +151,8 @@ export class Listening {
   #listenTo(found: readonly InterfaceState[]): void {
     if (this.#deaf) return;
     const indexes = found.map(({ index }) => index);
+    // With the device goes the mode; it may come back under the same number, from another namespace.
+    for (const index of this.#promiscuous) if (!indexes.includes(index)) this.#promiscuous.delete(index);
     if (this.#settings.capture.promiscuous) {
       for (const { index, loopback } of found) {
         if (loopback || this.#promiscuous.has(index)) continue;

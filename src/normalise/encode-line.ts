@@ -107,7 +107,7 @@ function writeRequest(to: number, k: number): number {
     const templateAt = writeLiteral(o, L_TEMPLATE);
     const end = writeAny(templateAt, SCRATCH, writePathTemplate(pathAt, pathEnd, SCRATCH));
     if (end - templateAt !== pathBytes || B.compare(B, from, o, templateAt, end) !== 0) o = end;
-  } else if (hostEnd > hostAt && pathAt !== block + K[k + REQUEST + S_TEXT] && (K[k + C_FLAGS] & t.IS_CONNECT) === 0) {
+  } else if (pathAt !== block + K[k + REQUEST + S_TEXT] && (K[k + C_FLAGS] & t.IS_CONNECT) === 0) {
     B[o++] = SLASH;
   }
   return writeLiteral(o, L_STATUS);
@@ -144,6 +144,6 @@ function tunnelText(path: number): Literal {
 }
 
 function layerText(layer: Layer): string {
-  const id = layer.vni ?? layer.vlan ?? layer.key ?? layer.session ?? layer.label ?? layer.teid;
+  const id = layer.vni ?? layer.session ?? layer.key ?? layer.vlan ?? layer.label ?? layer.teid;
   return id === undefined ? layer.type : `${layer.type} ${id}`;
 }

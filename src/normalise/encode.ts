@@ -248,7 +248,7 @@ function writeRequest(to: number, k: number, d: number): number {
   else {
     B[o++] = QUOTE;
     if (pathEnd > pathAt) o = writeAny(o, SCRATCH, writePathTemplate(pathAt, pathEnd, SCRATCH));
-    else if (hostEnd > hostAt && pathAt !== targetAt) B[o++] = 47;
+    else if (pathAt !== targetAt) B[o++] = 47;
     B[o++] = QUOTE;
   }
   o = writeLiteral(o, L_REQUEST);
