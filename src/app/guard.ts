@@ -8,6 +8,7 @@
  */
 import { type Cidr, isInAny, parseCidr, parsedAddress } from '../base/cidr.ts';
 import { counter, counts } from '../base/counters.ts';
+import { tunnelsOf } from '../decode/encapsulation.ts';
 import type { Segment } from '../decode/segment.ts';
 
 const C = counts;
@@ -95,7 +96,7 @@ export function setShedding(share: number): void {
 /** True when the segment goes no further; it has been counted. */
 export function refuses(s: Segment): boolean {
   const ports = s.ports;
-  if ((OP[ports >>> 16] !== 0 || OP[ports & 0xffff] !== 0) && s.pathId === 0 && isOwn(s)) {
+  if ((OP[ports >>> 16] !== 0 || OP[ports & 0xffff] !== 0) && tunnelsOf(s.pathId) === 0 && isOwn(s)) {
     C[OWN]++;
     return true;
   }

@@ -10,7 +10,15 @@ import { balanceProgram } from '../capture/balance-program.ts';
 import { attachFilter, attachReuseport } from '../capture/bpf.ts';
 import { type InterfaceState, listInterfaces, matchInterfaces } from '../capture/interfaces.ts';
 import { compileExpression, tunnelsHiddenBy } from '../capture/libpcap.ts';
-import { DEAF, joinFanout, listenPromiscuously, openPacketSocket, type PacketSocket, takeKernelCounts } from '../capture/packet-socket.ts';
+import {
+  BLOCK_BYTES,
+  DEAF,
+  joinFanout,
+  listenPromiscuously,
+  openPacketSocket,
+  type PacketSocket,
+  takeKernelCounts,
+} from '../capture/packet-socket.ts';
 import { socketFilter } from '../capture/socket-filter.ts';
 import { errnoName, systemCalls } from '../capture/syscalls.ts';
 import { endpointDrops, type OpenEndpoint, openEndpoint, parseEndpoint, receiveBufferWarning } from '../capture/tunnel-endpoint.ts';
@@ -19,6 +27,8 @@ import type { Fault, InterfaceState as StateName } from './report.ts';
 const LINKTYPE_ETHERNET = 1;
 const LINKTYPE_RAW = 101;
 const GONE_MAX = 32;
+/** Lives of one interface whose packets are told as its own. */
+const INDEXES_MAX = 64;
 
 /** An interface that is, or was, listened on. */
 export interface Heard {
@@ -51,6 +61,7 @@ export class Listening {
   #expressions = NO_EXPRESSIONS;
   /** What the filters let pass now, to see whether they must change. */
   #heardIndexes = '';
+  #filterFault = '';
   readonly #promiscuous = new Set<number>();
   #deaf = false;
   /** Of end-points that are deaf now. */
@@ -117,7 +128,7 @@ export class Listening {
       if (old === undefined) changes.push(`${found.name} is ${wordsOf(state)}`);
       else if (!old.indexes.includes(found.index)) changes.push(`${found.name} is a new interface of that name, ${wordsOf(state)}`);
       else if (old.state !== state) changes.push(`${found.name} is ${wordsOf(state)} now`);
-      const indexes = old?.indexes.includes(found.index) ? old.indexes : [...(old?.indexes ?? []), found.index];
+      const indexes = old?.indexes.includes(found.index) ? old.indexes : [...(old?.indexes ?? []), found.index].slice(-INDEXES_MAX);
       return {
         name: found.name,
         pattern,
@@ -161,13 +172,30 @@ export class Listening {
     }
     const text = indexes.join();
     if (text === this.#heardIndexes) return;
-    this.#heardIndexes = text;
-    const loopback = found.find((one) => one.loopback)?.index ?? null;
-    const program = indexes.length === 0 ? DEAF : this.#frameFilter(indexes, loopback);
-    for (const { fd } of this.packetSockets) attachFilter(fd, program);
+    this.#filterFault = this.#filter(found);
+    // What failed is tried again the next time.
+    if (this.#filterFault === '') this.#heardIndexes = text;
   }
 
-  #frameFilter(interfaces: number[], loopback: number | null): Buffer {
+  /** Gives all sockets the filter for these interfaces; why that is not possible, as a clause, or "". */
+  #filter(found: readonly InterfaceState[]): string {
+    let program: Buffer;
+    try {
+      program = found.length === 0 ? DEAF : this.#frameFilter(found);
+    } catch (error) {
+      if (error instanceof SensorError) return error.why;
+      throw error;
+    }
+    for (const { fd } of this.packetSockets) {
+      const result = attachFilter(fd, program);
+      if (result < 0) return errnoReason(errnoName(result));
+    }
+    return '';
+  }
+
+  #frameFilter(found: readonly InterfaceState[]): Buffer {
+    const interfaces = found.map(({ index }) => index);
+    const loopback = found.find((one) => one.loopback)?.index ?? null;
     const { capture, decode } = this.#settings;
     const { vxlanPorts, genevePorts } = decode;
     const { only, not } = capture;
@@ -181,7 +209,11 @@ export class Listening {
     this.#settings = settings;
     try {
       if (settings.capture.filter !== before.settings.capture.filter) this.#expressions = compile(settings.capture.filter);
-      if (this.packetSockets.length > 0) this.#frameFilter([1], null);
+      const { interfaces } = settings.capture;
+      if (this.hasRings !== interfaces.length > 0) {
+        throw new SensorError('config-invalid', 'Cannot take over capture.interfaces', 'it was empty, or is now', 'Start the sensor anew.');
+      }
+      if (this.hasRings) this.#frameFilter(matchInterfaces(interfaces, listInterfaces()).matched.map((one) => one.interface));
     } catch (error) {
       this.#settings = before.settings;
       this.#expressions = before.expressions;
@@ -191,7 +223,7 @@ export class Listening {
   }
 
   get hasRings(): boolean {
-    return this.#settings.capture.interfaces.length > 0;
+    return this.packetSockets.length > 0;
   }
 
   get receiveBufferBytesWanted(): number {
@@ -221,7 +253,7 @@ export class Listening {
     const ring = this.packetSockets[0];
     const { ringBytes, receiveBufferBytes } = this.#settings.capture;
     const smallest = Math.min(...this.packetSockets.map((one) => one.ringBytes));
-    if (ring !== undefined && smallest < Math.floor(ringBytes / (1 << 20)) << 20) {
+    if (ring !== undefined && smallest < Math.floor(ringBytes / BLOCK_BYTES) * BLOCK_BYTES) {
       faults.push({
         code: 'ring-reduced',
         what: `a packet ring has ${smallest >> 20} MiB instead of ${Math.floor(ringBytes / (1 << 20))}, because memory was short`,
@@ -231,6 +263,13 @@ export class Listening {
     for (const { url, receiveBufferBytes: granted } of this.endpoints) {
       const warning = receiveBufferWarning(parseEndpoint(url), granted, receiveBufferBytes);
       if (warning !== null) faults.push({ code: 'receive-buffer-small', ...warning });
+    }
+    if (this.#filterFault !== '') {
+      faults.push({
+        code: 'filter-invalid',
+        what: `the kernel does not take the capture filter (${this.#filterFault}): packets of new interfaces are not seen`,
+        next: 'Name fewer ports and networks in capture.only and capture.not, or raise net.core.optmem_max.',
+      });
     }
     const { hidden } = this.#expressions;
     if (hidden.length > 0) {

@@ -69,6 +69,7 @@ function life(worker: number, now: Pulse | null): WorkerLife {
 /** Listens on two interfaces, as far as the report can tell. */
 function listening(workers: number, packets: number, dropped = 0): Listening {
   const one = new Listening(settingsWith({ capture: { interfaces: ['eth0', 'eni*'] } }), workers);
+  one.packetSockets = Array.from({ length: workers }, () => ({ fd: -1, ringBytes: 1 << 20 }));
   one.heard = [heard('eth0', 2), heard('eni1', 5)];
   one.kernel = Array.from({ length: workers }, () => ({ packets, dropped }));
   return one;

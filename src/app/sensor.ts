@@ -1,7 +1,7 @@
 /**
  * The sensor: everything that `earshot run` consists of, in the order of starting; it stops in the reverse order.
  *
- *   log -> sockets -> output -> workers -> ears open -> control -> health -> metrics
+ *   log -> sockets -> output -> control -> health -> metrics -> workers -> ears open
  *
  * The main thread reads no packet. Once a second it looks after the rest: interfaces, workers, kernel counts, faults.
  */
@@ -33,6 +33,7 @@ import type { WorkerStart } from './worker-link.ts';
 import { Workers } from './workers.ts';
 
 const LOOK_MS = 1000;
+const OWN_MS = 10_000;
 
 export interface SensorOptions {
   readonly settings: Settings;
@@ -60,9 +61,11 @@ export class Sensor implements SensorControl {
   #readAtMs = Date.now();
   #lookTimer: NodeJS.Timeout | undefined;
   #statsDueMs = 0;
+  #ownDueMs = 0;
   readonly #ringStates: SharedArrayBuffer[];
   readonly #own = new Map<string, OwnAddress>();
   readonly #watchers = new Set<(calls: readonly CallLine[], skipped: number) => void>();
+  #reloading: Promise<unknown> = Promise.resolve();
   #stopping = false;
   #ended = false;
 
@@ -165,6 +168,11 @@ export class Sensor implements SensorControl {
       this.#log.error(error.message, { code: error.code });
     }
     this.workers.check();
+    if (nowMs >= this.#ownDueMs) {
+      // Addresses come and go.
+      this.#ownDueMs = nowMs + OWN_MS;
+      if (this.#own.size > 0) this.workers.tell({ type: 'own', sockets: this.#ownSockets() });
+    }
     const report = this.report();
     const { raised, ceased } = this.#faults.judge(report, this.#listening.faults(), this.#output?.fault ?? '', this.#log.errors);
     for (const fault of raised) this.#log.warn(fault.what, { code: fault.code, next: fault.next });
@@ -206,7 +214,11 @@ export class Sensor implements SensorControl {
 
   /** Reads the configuration again and takes over what can be changed; all of it or nothing. */
   async reload(): Promise<{ ok: boolean; text: string }> {
-    const answer = await this.#reload();
+    // One after the other.
+    const before = this.#reloading;
+    const reloading = before.then(() => this.#reload());
+    this.#reloading = reloading.catch(() => undefined);
+    const answer = await reloading;
     if (answer.ok) this.#log.info(answer.text);
     else this.#log.error(answer.text);
     return answer;
@@ -214,6 +226,7 @@ export class Sensor implements SensorControl {
 
   async #reload(): Promise<{ ok: boolean; text: string }> {
     const { configuration, override } = this.#options;
+    if (this.#stopping) return { ok: false, text: 'not reloaded: the sensor is stopping' };
     if (configuration === '') return { ok: false, text: 'not reloaded: the sensor was started without a configuration file' };
     try {
       const read = loadSettings(configuration);
@@ -223,7 +236,7 @@ export class Sensor implements SensorControl {
         return { ok: false, text: `not reloaded, nothing was changed: these need a restart: ${describeChanges(restart)}` };
       }
       this.#output?.reopen();
-      this.#readAtMs = Date.now();
+      if (live.length === 0) this.#readAtMs = Date.now();
       if (live.length === 0) return { ok: true, text: `reloaded ${configuration}: no setting has changed` };
       await this.#metrics?.update(settings.metrics);
       try {
@@ -233,6 +246,7 @@ export class Sensor implements SensorControl {
         throw error;
       }
       this.#settings = settings;
+      this.#readAtMs = Date.now();
       this.#log.setLevel(settings.log.level);
       this.workers.tell({
         type: 'settings',

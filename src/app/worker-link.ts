@@ -1,6 +1,7 @@
 /**
  * What the main thread and a worker say to each other. Plain data only; buffers are transferred.
  */
+import type { ErrorCode } from '../base/errors.ts';
 import type { Settings } from '../base/settings.ts';
 import type { KernelCounts } from '../capture/packet-socket.ts';
 import type { InterfaceCounts } from '../capture/ring.ts';
@@ -47,6 +48,8 @@ export type FromWorker =
   | { readonly type: 'pulse'; readonly pulse: Pulse }
   | { readonly type: 'batch'; readonly bytes: ArrayBuffer; readonly calls: number }
   | { readonly type: 'watched'; readonly calls: readonly CallLine[]; readonly skipped: number }
+  /** It cannot begin, and ends. */
+  | { readonly type: 'failed'; readonly code: ErrorCode; readonly what: string; readonly why: string; readonly next: string }
   | { readonly type: 'stopped'; readonly pulse: Pulse; readonly flowsOpen: number };
 
 /** State of a worker; once a second, and the last when it stops. */

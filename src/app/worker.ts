@@ -10,6 +10,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { bytes, packetRegion, ringRegion } from '../base/arena.ts';
 import { packetTimeUs } from '../base/clock.ts';
 import { countsByName } from '../base/counters.ts';
+import { SensorError } from '../base/errors.ts';
 import { weirdCounts, weirds } from '../base/weird.ts';
 import { EndpointReader, REGION_BYTES } from '../capture/endpoint-reader.ts';
 import { Packet } from '../capture/packet.ts';
@@ -56,7 +57,13 @@ if (start.processor >= 0) {
 
 const interfaces = start.ring === null ? 0 : 1024;
 const ringState = new Int32Array(start.ringState);
-if (start.ring !== null) mapRing(start.ring.fd, ringRegion.at, start.ring.ringBytes);
+try {
+  if (start.ring !== null) mapRing(start.ring.fd, ringRegion.at, start.ring.ringBytes);
+} catch (error) {
+  // Of an error that is thrown only the message crosses threads.
+  if (error instanceof SensorError) say({ type: 'failed', code: error.code, what: error.what, why: error.why, next: error.next });
+  throw error;
+}
 const ring = start.ring === null ? null : new RingReader(ringRegion.at, start.ring.ringBytes, ringState);
 // Many end-points have smaller slots: still enough for jumbo frames.
 const regionBytes = Math.min(REGION_BYTES, Math.floor((packetRegion.end - packetRegion.at) / Math.max(1, start.endpoints.length)));
@@ -141,7 +148,7 @@ function pulse(): Pulse {
     waitingCalls: callsParked(),
     flows: flowsInUse(),
     callsInFlight: callsInFlight(),
-    ringFill: ring?.fill() ?? 0,
+    ringFill: fill(),
     shedding: shedder.share / SHARES,
     cpuMs: cpuMs(),
     lagMs,
@@ -167,13 +174,20 @@ function handOver(): void {
   skipped = 0;
 }
 
+/** Filled part of the fullest ring or receive buffer, 0 to 1. */
+function fill(): number {
+  let most = ring === null ? 0 : ring.fill();
+  for (const endpoint of endpoints) most = Math.max(most, endpoint.fill());
+  return most;
+}
+
 /** What is due between bursts. */
 function tick(nowMs: number): void {
   for (let received = receiveMessageOnPort(port as NonNullable<typeof port>); received !== undefined; ) {
     take(received.message as ToWorker);
     received = receiveMessageOnPort(port as NonNullable<typeof port>);
   }
-  if (ring !== null) setShedding(shedding ? shedder.next(ring.fill(), nowMs) : shedder.off());
+  setShedding(shedding ? shedder.next(fill(), nowMs) : shedder.off());
   if (nowMs >= handOverDueMs) {
     handOverDueMs = nowMs + HAND_OVER_MS;
     handOver();

@@ -4,6 +4,7 @@
  * touched, and nothing waits in a ring that nobody reads.
  */
 import { Worker } from 'node:worker_threads';
+import { SensorError } from '../base/errors.ts';
 import type { LogLevel } from '../base/settings.ts';
 import type { KernelCounts } from '../capture/packet-socket.ts';
 import type { CallLine } from './call-line.ts';
@@ -11,6 +12,7 @@ import type { WorkerState } from './report.ts';
 import type { FromWorker, Pulse, ToWorker, WorkerStart } from './worker-link.ts';
 
 const STUCK_MS = 5000;
+const HOPELESS_MS = 60_000;
 const RESTART_MS_MIN = 200;
 const RESTART_MS_MAX = 30_000;
 /** A worker that ran for so long is not one that dies at once. */
@@ -33,6 +35,8 @@ export class WorkerLife {
   /** The pulse before, for rates. */
   before: Pulse | null = null;
   flowsOpen = 0;
+  /** Why it could not begin. */
+  failure: SensorError | null = null;
   /** Counters and weirds of its former lives. */
   readonly pastCounters = new Map<string, number>();
   readonly pastWeirds = new Map<string, number>();
@@ -114,7 +118,7 @@ export class Workers {
         return;
       }
       if (onFirstError !== undefined && life.pulse === null && life.state === 'starting') {
-        onFirstError(error ?? new Error(`worker ${life.worker} ended with code ${code}`));
+        onFirstError(life.failure ?? error ?? new Error(`worker ${life.worker} ended with code ${code}`));
         return;
       }
       this.#died(life, error, code);
@@ -194,6 +198,9 @@ export class Workers {
         life.pulse = message.pulse;
         life.flowsOpen = message.flowsOpen;
         life.state = 'stopped';
+        break;
+      case 'failed':
+        life.failure = new SensorError(message.code, message.what, message.why, message.next);
     }
   }
 
@@ -201,10 +208,15 @@ export class Workers {
     for (const { thread } of this.lives) thread?.postMessage(message);
   }
 
-  /** Marks those that give no sign of life; call it once a second. A clock that is set does not matter. */
+  /** Marks those that give no sign of life, and ends them after a minute; call it once a second. A clock that is set does not matter. */
   check(): void {
     const nowMs = performance.now();
-    for (const life of this.lives) if (life.state === 'running' && nowMs - life.pulseAtMs > STUCK_MS) life.state = 'stuck';
+    for (const life of this.lives) {
+      const silentMs = nowMs - life.pulseAtMs;
+      if (life.state === 'running' && silentMs > STUCK_MS) life.state = 'stuck';
+      // It will not come back by itself.
+      if (life.state === 'stuck' && silentMs > HOPELESS_MS) void life.thread?.terminate();
+    }
   }
 
   /** Has all read what is there, until `untilAtMs` at the latest; then they are ended. True when all came to their end. */

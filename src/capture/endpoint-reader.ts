@@ -34,7 +34,7 @@ import { raise, weird } from '../base/weird.ts';
 import type { Packet } from './packet.ts';
 import { addressBytes, SOCKADDR_BYTES_MAX } from './sockaddr.ts';
 import { type SystemCalls, systemCalls } from './syscalls.ts';
-import { type Endpoint, endpointDrops, GENEVE_PORT, VXLAN_PORT } from './tunnel-endpoint.ts';
+import { type Endpoint, endpointDrops, endpointFill, GENEVE_PORT, VXLAN_PORT } from './tunnel-endpoint.ts';
 
 const B = bytes;
 const V = view;
@@ -157,6 +157,11 @@ export class EndpointReader {
   /** Their captured bytes, with the outer headers. */
   get bytes(): number {
     return this.#totals[1];
+  }
+
+  /** Filled part of the receive buffer, 0 to 1. */
+  fill(): number {
+    return endpointFill(this.fd);
   }
 
   /** Datagrams that the kernel dropped at this socket, because the receive buffer was full. */

@@ -26,7 +26,8 @@ const FANOUT_FLAG_UNIQUE_ID = 0x2000;
 const FANOUT_FLAG_DEFRAG = 0x8000;
 const MR_PROMISC = 1;
 
-const RING_BLOCK_BYTES = 1 << 20;
+/** Small enough that a ring has many, large enough for packets that the network card put together. */
+export const BLOCK_BYTES: number = 256 << 10;
 const FRAME_BYTES = 2048;
 /** Room before each packet for the VLAN tag that the kernel took off. */
 const RESERVE_BYTES = 16;
@@ -75,13 +76,13 @@ export function openPacketSocket(ringBytes: number, blockTimeoutMs: number): Pac
   let result = calls.setsockopt(fd, SOL_PACKET, PACKET_VERSION, int32(TPACKET_V3));
   if (result < 0) throw failed('TPACKET_V3', result);
   calls.setsockopt(fd, SOL_PACKET, PACKET_RESERVE, int32(RESERVE_BYTES));
-  let blocks = Math.max(BLOCKS_MIN, Math.floor(ringBytes / RING_BLOCK_BYTES));
+  let blocks = Math.max(BLOCKS_MIN, Math.floor(ringBytes / BLOCK_BYTES));
   do {
-    const frames = (RING_BLOCK_BYTES / FRAME_BYTES) * blocks;
-    result = calls.setsockopt(fd, SOL_PACKET, PACKET_RX_RING, int32(RING_BLOCK_BYTES, blocks, FRAME_BYTES, frames, blockTimeoutMs, 0, 0));
+    const frames = (BLOCK_BYTES / FRAME_BYTES) * blocks;
+    result = calls.setsockopt(fd, SOL_PACKET, PACKET_RX_RING, int32(BLOCK_BYTES, blocks, FRAME_BYTES, frames, blockTimeoutMs, 0, 0));
     if (result < 0) blocks >>= 1;
   } while (result < 0 && errnoName(result) === 'ENOMEM' && blocks >= BLOCKS_MIN);
-  if (result < 0) throw failed(`${Math.max(blocks, BLOCKS_MIN)} MiB`, result);
+  if (result < 0) throw failed(`${(Math.max(blocks, BLOCKS_MIN) * BLOCK_BYTES) >> 20} MiB`, result);
   result = attachFilter(fd, DEAF);
   if (result < 0) throw failed('the filter', result);
   const address = Buffer.alloc(20);
@@ -89,7 +90,7 @@ export function openPacketSocket(ringBytes: number, blockTimeoutMs: number): Pac
   address.writeUInt16LE(ETH_P_ALL_NETWORK_ORDER, 2);
   result = calls.bind(fd, address);
   if (result < 0) throw failed('bind', result);
-  return { fd, ringBytes: blocks * RING_BLOCK_BYTES };
+  return { fd, ringBytes: blocks * BLOCK_BYTES };
 }
 
 function cannotOpen(result: number): SensorError {

@@ -8,7 +8,8 @@ import { packetTimeUs } from '../base/clock.ts';
 import { countOf, resetCounters } from '../base/counters.ts';
 import { resetWeirds, weirdCount } from '../base/weird.ts';
 import { Packet } from './packet.ts';
-import { BLOCK_BYTES, RingReader } from './ring.ts';
+import { BLOCK_BYTES } from './packet-socket.ts';
+import { RingReader } from './ring.ts';
 
 const AT = ringRegion.at;
 const BLOCKS = 4;

@@ -22,6 +22,7 @@ import { counter, counts } from '../base/counters.ts';
 import { SensorError } from '../base/errors.ts';
 import { raise, weird } from '../base/weird.ts';
 import type { Packet } from './packet.ts';
+import { BLOCK_BYTES } from './packet-socket.ts';
 import { systemCalls } from './syscalls.ts';
 
 const B = bytes;
@@ -32,7 +33,6 @@ const RECEIVED = counter('packets.received');
 const BYTES = counter('packets.bytes');
 const UNSUPPORTED = weird('capture.link.unsupported');
 
-export const BLOCK_BYTES: number = 1 << 20;
 const BLOCK_HEADER_BYTES = 48;
 const PACKET_HEADER_BYTES = 68;
 const STATUS_USER = 1;

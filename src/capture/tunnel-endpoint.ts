@@ -61,6 +61,8 @@ const SOL_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const IPV6_RECVPKTINFO = 49;
 const MEMINFO_WORDS = 9;
+const MEMINFO_USED = 0;
+const MEMINFO_LIMIT = 1;
 const MEMINFO_DROPS = 8;
 /** Ports below this one are for the privileged (net.ipv4.ip_unprivileged_port_start may say otherwise). */
 const FIRST_FREE_PORT = 1024;
@@ -219,7 +221,18 @@ export function receiveBufferWarning(
 
 /** Datagrams that the kernel dropped at this socket since it was opened: the receive buffer was full, or the checksum wrong. */
 export function endpointDrops(fd: number): number {
-  const info = int32(...Array<number>(MEMINFO_WORDS).fill(0));
-  const length = systemCalls()?.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info) ?? 0;
-  return length >= info.length ? info.readUInt32LE(MEMINFO_DROPS * 4) : 0;
+  return readMemory(fd) ? memory.readUInt32LE(MEMINFO_DROPS * 4) : 0;
+}
+
+/** Filled part of the receive buffer, 0 to 1. */
+export function endpointFill(fd: number): number {
+  if (!readMemory(fd)) return 0;
+  return Math.min(1, memory.readUInt32LE(MEMINFO_USED * 4) / Math.max(1, memory.readUInt32LE(MEMINFO_LIMIT * 4)));
+}
+
+const memory = int32(...Array<number>(MEMINFO_WORDS).fill(0));
+
+/** What the kernel says of the memory of a socket (SK_MEMINFO_ of linux/sock_diag.h), into `memory`. */
+function readMemory(fd: number): boolean {
+  return (systemCalls()?.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory) ?? 0) >= memory.length;
 }
