@@ -1,0 +1,20 @@
+/**
+ * The sensor as the live bench runs it: all of `earshot run`, but what leaves it are the whole records, all headers
+ * and bodies, as `earshot read` writes them.
+ *
+ *   node bench/live-sensor.ts CONFIG      runs until SIGTERM; then prints its last report as one line of JSON
+ */
+import { openLog } from '../src/app/log.ts';
+import { Sensor } from '../src/app/sensor.ts';
+import { loadSettings } from '../src/base/config.ts';
+
+const configuration = process.argv[2];
+const settings = loadSettings(configuration);
+const log = openLog(settings.log);
+const sensor = new Sensor({ settings, configuration, log, records: 'whole' });
+process.once('SIGTERM', async () => {
+  const report = await sensor.stop();
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+  await log.close();
+});
+await sensor.start();
