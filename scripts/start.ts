@@ -70,19 +70,23 @@ function ask(...args: string[]): string {
 
 let stopping = false;
 let finishing = false;
-async function stop(code: number): Promise<never> {
-  if (!stopping) {
-    stopping = true;
-    for (const child of children.reverse()) await end(child);
-    if (live) spawnSync('ip', ['netns', 'del', namespace], { stdio: 'ignore' });
-    rmSync(folder, { recursive: true, force: true });
-  }
+async function stop(code: number): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  finishing = true;
+  for (const child of children.reverse()) await end(child);
+  if (live) spawnSync('ip', ['netns', 'del', namespace], { stdio: 'ignore' });
+  rmSync(folder, { recursive: true, force: true });
   process.exit(code);
 }
 
-// The examples of the README read it.
-mkdirSync(join(root, '.cache/start'), { recursive: true });
-writeFileSync(join(root, CAPTURE), makeShop().pcap);
+// The examples of the README read it. Whoever may not write here sees the sensor all the same.
+try {
+  mkdirSync(join(root, '.cache/start'), { recursive: true });
+  writeFileSync(join(root, CAPTURE), makeShop().pcap);
+} catch (error) {
+  console.error(`${CAPTURE} cannot be written (${error instanceof Error ? error.message : error}); the examples of the README need it.\n`);
+}
 
 const live = makeNamespace();
 const port = MIRROR_PORT_FROM + (process.pid % 10_000);
@@ -92,12 +96,22 @@ console.log(
     ? `A shop API and its customers talk on loopback, in a network namespace of their own. ${colours.cyan('earshot run --interface lo')} listens there:\n`
     : `A shop's packets come in VXLAN, as from the mirror of a cloud. ${colours.cyan(`earshot run --endpoint ${source[1]}`)} takes them, without any rights:\n`,
 );
-const sensor = start(launcher, ['run', ...source, '--workers', '1', '--output', '-', '--socket', socket, '--log-level', 'warn'], live);
+// A little shop needs little memory.
+const configuration = join(folder, 'earshot.yaml');
+writeFileSync(configuration, 'capture: { ringBytes: 8388608, receiveBufferBytes: 131072 }\n');
+const sensor = start(
+  launcher,
+  ['run', '--config', configuration, ...source, '--workers', '1', '--output', '-', '--socket', socket, '--log-level', 'warn'],
+  live,
+);
 sensor.on('exit', (code) => {
   if (!stopping) void stop(code ?? 1);
 });
 process.on('SIGINT', () => void finish());
 process.on('SIGTERM', () => void finish());
+process.on('SIGHUP', () => void stop(129));
+// Its reader went away, as with `| head`: nothing of this may stay behind.
+process.stdout.on('error', () => void stop(0));
 
 const lines = new TailLines(process.stdout.isTTY ? widthOf(process.stdout) : COLUMNS_IN_A_PIPE, colours);
 let calls = 0;
@@ -113,7 +127,7 @@ async function finish(): Promise<void> {
   const block = ask('stats');
   console.log(`\n${calls} calls. ${colours.cyan('earshot stats')} says:\n\n${block}`);
   console.log(
-    `Your own traffic:   ${colours.cyan('sudo ./earshot run -i eth0 -o -')}   or, mirrored to UDP port 4789:   ${colours.cyan('./earshot run -e udp://0.0.0.0:4789?encap=vxlan -o -')}`,
+    `Your own traffic:   ${colours.cyan('sudo ./earshot run -i eth0 -o -')}   or, mirrored to UDP port 4789:   ${colours.cyan("./earshot run -e 'udp://0.0.0.0:4789?encap=vxlan' -o -")}`,
   );
   console.log(`Nothing comes?      ${colours.cyan('sudo ./earshot doctor --live 10s -i eth0')}`);
   console.log(`A capture:          ${colours.cyan(`./earshot read ${CAPTURE} --summary`)}`);

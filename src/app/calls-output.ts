@@ -42,6 +42,8 @@ export class CallsOutput {
   #offset = 0;
   #writing = false;
   #closed = false;
+  /** The reader of a pipe is gone, for good. */
+  #isAbandoned = false;
   #timer: NodeJS.Timeout | undefined;
   #onIdle: (() => void)[] = [];
 
@@ -120,6 +122,7 @@ export class CallsOutput {
         return;
       }
       this.fault = '';
+      this.#isAbandoned = false;
       this.bytes += n;
       this.#offset += n;
       if (this.#offset === batch.bytes.length) {
@@ -136,6 +139,8 @@ export class CallsOutput {
   #failed(error: Error): void {
     if (codeOf(error) !== 'EAGAIN') {
       this.errors++;
+      this.#isAbandoned = codeOf(error) === 'EPIPE' && this.#path === '-';
+      if (this.#isAbandoned) for (const then of this.#onIdle.splice(0)) then();
       this.fault = codeOf(error) === 'EPIPE' ? 'its reader has gone away' : reasonOf(error);
     }
     this.#timer = setTimeout(
@@ -147,9 +152,9 @@ export class CallsOutput {
     );
   }
 
-  /** Waits until all is written, or the time is over; what waits then is lost and counted. */
+  /** Waits until all is written, the time is over, or nobody is there who could read it; what waits then is lost and counted. */
   async close(untilAtMs: number): Promise<void> {
-    if (this.#queue.length > 0) {
+    if (this.#queue.length > 0 && !this.#isAbandoned) {
       let timer: NodeJS.Timeout | undefined;
       await Promise.race([
         new Promise<void>((resolve) => this.#onIdle.push(resolve)),

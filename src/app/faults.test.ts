@@ -15,6 +15,8 @@ interface Changes {
   readonly workers?: readonly Partial<WorkerReport>[];
   readonly kernelDropped?: number;
   readonly lost?: number;
+  readonly read?: number;
+  readonly lagMs?: number;
   readonly bugs?: number;
   readonly balances?: boolean;
 }
@@ -27,17 +29,19 @@ function report({
   workers = [{}],
   kernelDropped = 0,
   lost = 0,
+  read = 1,
+  lagMs = 0,
   bugs = 0,
   balances = true,
 }: Changes = {}): SensorReport {
   const sample = sampleReport();
   return {
     ...sample,
-    sensor: { ...sample.sensor, nowAtMs: START_MS + afterS * SECOND_MS },
+    sensor: { ...sample.sensor, startedAtMs: START_MS, nowAtMs: START_MS + afterS * SECOND_MS },
     interfaces: interfaces.map((one) => ({ ...sample.interfaces[0], ...one })),
     endpoints,
     workers: workers.map((one, worker) => ({ ...sample.workers[0], worker, ...one })),
-    stages: { ...sample.stages, reader: { ...sample.stages.reader, kernelDropped }, sink: { ...sample.stages.sink, lost } },
+    stages: { ...sample.stages, reader: { ...sample.stages.reader, read, kernelDropped }, sink: { ...sample.stages.sink, lost, lagMs } },
     weirds: bugs === 0 ? {} : { 'sensor.bug': bugs },
     ledger: sample.ledger.map((one) => ({ ...one, balances })),
   };
@@ -81,6 +85,19 @@ test('each state of an interface has its finding', () => {
   assert.deepEqual(codesOf({ state: 'no-carrier' }), ['interface-no-carrier']);
   assert.deepEqual(codesOf({ state: 'missing', name: 'eth9', pattern: 'eth9' }), ['interface-missing']);
   assert.deepEqual(codesOf({ state: 'missing', name: 'eni7', pattern: 'eni*' }), [], 'one that came and went, as it may');
+});
+
+test('nothing heard for a minute', () => {
+  const judge = new Judge();
+  judge.look({ read: 0, afterS: 59 });
+  assert.deepEqual(judge.codes, [], 'it may come yet');
+  assert.deepEqual(judge.look({ read: 0, afterS: 60 }).raised, ['not one packet has arrived since the start 1 min ago']);
+  assert.deepEqual(judge.look({ read: 0, afterS: 90 }), NOTHING);
+  assert.deepEqual([judge.codes, judge.faults.ready], [['no-packets'], true]);
+  judge.look({ read: 0, afterS: 91, interfaces: [{ state: 'down' }] });
+  assert.deepEqual(judge.codes, ['interface-down'], 'the reason is enough');
+  judge.look({ read: 1, afterS: 92 });
+  assert.deepEqual(judge.codes, [], 'a quiet wire is no fault');
 });
 
 test('two interfaces whose names differ by a number are two faults', () => {
@@ -173,6 +190,9 @@ test('an output that fails, and one that is too slow', () => {
   assert.deepEqual(judge.codes, ['output-failing']);
   judge.look({ afterS: 70, lost: 10 });
   assert.deepEqual(judge.codes, []);
+  assert.deepEqual(judge.look({ afterS: 71, lost: 10, lagMs: 12_000 }).raised, ['calls wait 12.0 s for the output']);
+  assert.deepEqual(judge.look({ afterS: 72, lost: 10, lagMs: 13_000 }), NOTHING);
+  assert.deepEqual(judge.codes, ['output-behind']);
 });
 
 test('log lines that are lost, faults of our own, a clock that is behind', () => {

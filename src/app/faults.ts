@@ -6,10 +6,14 @@
  */
 import { type FindingCode, findingKinds, severities } from './doctor/findings.ts';
 import type { Fault, InterfaceReport, SensorReport } from './report.ts';
-import { count } from './units.ts';
+import { count, longTime, shortTime } from './units.ts';
 
 const RECENT_MS = 60_000;
+/** A sensor that has got nothing for so long is not where the packets are. */
+const SILENT_MS = 60_000;
 const SKEW_MS = 10_000;
+/** Less than that is a disk at work. */
+const OUTPUT_LAG_MS = 10_000;
 
 export class Faults {
   /** The worst first. */
@@ -35,7 +39,7 @@ export class Faults {
     return { raised: this.list.filter((fault) => !old.has(key(fault))), ceased: before.filter((fault) => !now.has(key(fault))) };
   }
 
-  #of({ sensor, interfaces, workers, stages, weirds, ledger }: SensorReport, outputFault: string, logErrors: number): Fault[] {
+  #of({ sensor, interfaces, endpoints, workers, stages, weirds, ledger }: SensorReport, outputFault: string, logErrors: number): Fault[] {
     const faults: Fault[] = [];
     const add = (code: FindingCode, what: string, subject = ''): void => {
       const fault = { code, what, next: findingKinds[code].next };
@@ -43,6 +47,9 @@ export class Faults {
       faults.push(fault);
     };
     const grows = (name: string, value: number): number => this.#growth(name, value, sensor.nowAtMs);
+    const upMs = sensor.nowAtMs - sensor.startedAtMs;
+    if (stages.reader.read === 0 && upMs >= SILENT_MS && hears({ interfaces, endpoints }))
+      add('no-packets', `not one packet has arrived since the start ${longTime(upMs)} ago`);
     for (const one of interfaces) {
       const fault = faultOf(one);
       if (fault !== null) add(fault[0], fault[1], one.name);
@@ -61,6 +68,8 @@ export class Faults {
     if (lost > 0 && outputFault === '')
       add('output-failing', `${count(lost)} calls were lost within the last minute: the output is too slow`);
     if (grows('log', logErrors) > 0) add('log-failing', 'log lines cannot be written to their file');
+    if (outputFault === '' && stages.sink.lagMs >= OUTPUT_LAG_MS)
+      add('output-behind', `calls wait ${shortTime(stages.sink.lagMs * 1000)} for the output`);
     const ahead = workers.find(({ packets, lagMs, packetsPerS }) => packets > 0 && packetsPerS > 0 && lagMs > SKEW_MS);
     if (ahead !== undefined)
       add('clock-skew', `packets of worker ${ahead.worker} are ${Math.round(ahead.lagMs / 1000)} s behind the clock`);
@@ -87,7 +96,7 @@ export class Faults {
 }
 
 /** Something that packets can come through. */
-function hears({ interfaces, endpoints }: SensorReport): boolean {
+function hears({ interfaces, endpoints }: Pick<SensorReport, 'interfaces' | 'endpoints'>): boolean {
   return endpoints.length > 0 || interfaces.some(({ state }) => state === 'up');
 }
 

@@ -45,7 +45,7 @@ test('200 while packets can be taken, 503 with the first fault in words otherwis
   assert.equal(reply.status, 503);
   assert.equal(await reply.text(), 'The interface eth1 is down. Bring it up: ip link set eth1 up.\n');
   now = { ready: false, faults: [] };
-  assert.equal(await (await fetch(`http://${address}/`)).text(), 'No packets can be taken.\n');
+  assert.equal(await (await fetch(`http://${address}/`)).text(), 'No packets can be taken; see earshot status.\n');
   now = { ready: true, faults: down.faults };
   assert.equal((await fetch(`http://${address}/`)).status, 200);
 });

@@ -5,6 +5,7 @@
  */
 import { type Listener, nobody, type OwnSockets, startListener, TEXT } from './listener.ts';
 import type { Fault } from './report.ts';
+import { sentence } from './terminal.ts';
 
 const paths = new Set(['/', '/health', '/healthz', '/ready']);
 
@@ -24,7 +25,8 @@ export function startHealth(listen: string, ready: () => Readiness, sockets: Own
       const health = ready();
       if (health.ready) return { status: 200, type: TEXT, body: 'ok\n' };
       const fault = health.faults[0];
-      return { status: 503, type: TEXT, body: `${fault === undefined ? 'No packets can be taken.' : `${fault.what} ${fault.next}`}\n` };
+      const body = fault === undefined ? 'No packets can be taken; see earshot status.' : `${sentence(fault.what)} ${fault.next}`;
+      return { status: 503, type: TEXT, body: `${body}\n` };
     },
     sockets,
   );

@@ -31,9 +31,7 @@ export function writeText(fd: number, text: string): void {
 /** What is said of an output that cannot be opened or written; `what` follows "Cannot write". */
 export function outputFailed(what: string, error: unknown): SensorError {
   const full = codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
-  const next = full
-    ? 'Free some space, or write to another place with --output FILE.'
-    : 'Name a file in a folder that exists and that you may write to.';
+  const next = full ? 'Free some space, or write to another place.' : 'Name a file in a folder that exists and that you may write to.';
   return new SensorError('output-failed', `Cannot write ${what}`, reasonOf(error), next, error);
 }
 

@@ -16,6 +16,7 @@ since          2026-03-01 10:00:00 UTC (2 d 3 h)
 configuration  /etc/earshot/earshot.yaml, read 2026-03-01 12:00:00 UTC
 memory         413 MB
 processor      12 % of one since the start
+calls          60,000,000 so far, 3,050/s now
 
 kernel-drops
   The kernel dropped 12,345 packets (0.001 %) because a ring was full.
@@ -62,6 +63,17 @@ test('well, not ready, and without a configuration', () => {
   assert.doesNotMatch(page, /end-point/);
 });
 
+test('no calls: what came instead, and where to look on', () => {
+  const report = sampleReport();
+  const callsAfter = (read: number): string | undefined => {
+    const { reader, pipeline } = report.stages;
+    const stages = { ...report.stages, reader: { ...reader, read }, pipeline: { ...pipeline, received: 0 } };
+    return /^calls +(.*)$/m.exec(statusText({ ...report, stages }, plain, 100))?.[1];
+  };
+  assert.equal(callsAfter(0), 'no packet has arrived; earshot doctor --live 10s says why');
+  assert.equal(callsAfter(1234), 'none found in 1,234 packets; earshot doctor --live 10s says why');
+});
+
 test('names of interfaces and texts of faults cannot steer the terminal', () => {
   const report = sampleReport();
   const page = statusText(
@@ -74,7 +86,7 @@ test('names of interfaces and texts of faults cannot steer the terminal', () => 
     80,
   );
   assert.doesNotMatch(page, /(?!\n)[\p{C}\p{Zl}\p{Zp}]/u);
-  assert.ok(page.includes('e?]0;x?') && page.includes('  w?2J?\n  n?'));
+  assert.ok(page.includes('e?]0;x?') && page.includes('  W?2J?.\n  n?'));
 });
 
 test('words are wrapped, and long ones left whole', () => {

@@ -5,7 +5,7 @@ import { writeText } from './output.ts';
 import type { EndpointReport, InterfaceReport, SensorReport, WorkerReport } from './report.ts';
 import { safeJson } from './safe-json.ts';
 import { type Column, table } from './table.ts';
-import { type Colours, coloursOf, shown, widthOf } from './terminal.ts';
+import { type Colours, coloursOf, sentence, shown, widthOf } from './terminal.ts';
 import { bitRate, byteAmount, count, countIn, date, longTime, perSecond, share, shortTime } from './units.ts';
 
 export interface StatusOptions extends ControlOptions {
@@ -47,9 +47,10 @@ export function statusText(report: SensorReport, colours: Colours, width: number
   );
   row('memory', byteAmount(sensor.memoryBytes));
   row('processor', `${share(sensor.cpuMs / upMs)} of one since the start`);
+  row('calls', callsText(report));
   for (const { code, what, next } of health.faults) {
     lines.push('', colours.red(shown(code, width)));
-    for (const text of [what, next]) lines.push(...wrapWords(shown(text, TEXT_MAX), width - 2).map((line) => `  ${line}`));
+    for (const text of [sentence(what), next]) lines.push(...wrapWords(shown(text, TEXT_MAX), width - 2).map((line) => `  ${line}`));
   }
   const section = <Row>(columns: readonly Column<Row>[], rows: readonly Row[]): void => {
     if (rows.length > 0) lines.push('', ...table(columns, rows, width, colours.bold));
@@ -66,6 +67,14 @@ function headline(report: SensorReport, colours: Colours): string {
   const several = faults.length === 1 ? 'a fault' : `${faults.length} faults`;
   if (!ready) return colours.red(`The sensor takes no packets${faults.length === 0 ? '' : `; it has ${several}`}.`);
   return colours.yellow(`The sensor runs, but has ${several}.`);
+}
+
+/** No calls is what operators come with: then it says where to look on. */
+function callsText({ stages }: SensorReport): string {
+  const { reader, pipeline } = stages;
+  if (pipeline.received > 0) return `${count(pipeline.received)} so far, ${perSecond(pipeline.receivedPerS)}/s now`;
+  const packets = reader.read === 0 ? 'no packet has arrived' : `none found in ${count(reader.read)} packets`;
+  return `${packets}; earshot doctor --live 10s says why`;
 }
 
 type Paint = (text: string) => string;

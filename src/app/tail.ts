@@ -26,6 +26,8 @@ export interface TailOptions extends ControlOptions {
   readonly count?: number;
 }
 
+/** Who has seen nothing for so long is told where to look. */
+const QUIET_MS = 10_000;
 /** How often at most it says that calls were skipped. */
 const SKIPPED_EVERY_MS = 1_000;
 const CLIENT_COLUMNS = 15;
@@ -41,10 +43,12 @@ export async function tail(options: TailOptions): Promise<number> {
   compileCallFilter(filter);
   const columns = process.stdout.isTTY ? widthOf(process.stdout) : Number.POSITIVE_INFINITY;
   const lines = new TailLines(columns, coloursOf(process.stdout));
-  const skipping = new Skipping();
+  const skipping = new Skipping(Object.keys(filter).length > 0);
   let left = options.count ?? Number.POSITIVE_INFINITY;
   let stop = (): void => {};
+  let quiet: NodeJS.Timeout | undefined;
   const watch = await watchCalls(await controlPathOf(options), filter, (calls, skipped) => {
+    clearTimeout(quiet);
     const wanted = calls.slice(0, left);
     left -= wanted.length;
     if (wanted.length > 0) writeText(1, `${wanted.map((call) => (options.json ? safeJson(call) : lines.line(call))).join('\n')}\n`);
@@ -53,12 +57,17 @@ export async function tail(options: TailOptions): Promise<number> {
   });
   stop = () => watch.stop();
   if (left === 0) stop();
+  const fitting = Object.keys(filter).length > 0 ? ' that fits the filters' : '';
+  quiet = setTimeout(() => {
+    say(`earshot: no call${fitting} within ${QUIET_MS / 1000} s; earshot status and earshot doctor --live 10s say what comes\n`);
+  }, QUIET_MS);
   const interruption = untilInterrupted();
   interruption.signal.addEventListener('abort', stop);
   if (process.stdout.isTTY && !options.json) writeText(1, lines.titles());
   try {
     await watch.ended;
   } finally {
+    clearTimeout(quiet);
     skipping.end();
     interruption.release();
   }
@@ -79,8 +88,13 @@ function filterOf({ host, path, method, status, client, server, slower }: TailOp
 
 /** Says on standard error how many calls were skipped, not more often than once a second. */
 class Skipping {
+  readonly #isFiltered: boolean;
   #skipped = 0;
   #timer: NodeJS.Timeout | undefined;
+
+  constructor(isFiltered: boolean) {
+    this.#isFiltered = isFiltered;
+  }
 
   add(skipped: number): void {
     this.#skipped += skipped;
@@ -98,7 +112,9 @@ class Skipping {
   }
 
   #say(): void {
-    say(`earshot: skipped ${count(this.#skipped)} call${this.#skipped === 1 ? '' : 's'} (more than the sensor hands on)\n`);
+    const calls = `${count(this.#skipped)} call${this.#skipped === 1 ? '' : 's'}`;
+    const filtered = this.#isFiltered ? '; some of them may fit the filters' : '';
+    say(`earshot: skipped ${calls}, more than run.watchCallsPerSecondMax lets each worker hand on${filtered}\n`);
     this.#skipped = 0;
   }
 }

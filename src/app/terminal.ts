@@ -25,6 +25,11 @@ export function shown(text: string, width: number): string {
   return out.length > width ? `${out.slice(0, width - 1)}…` : out;
 }
 
+/** A clause as a sentence: "the interface eth0 is switched off" gets its capital and its stop. */
+export function sentence(clause: string): string {
+  return `${clause.charAt(0).toUpperCase()}${clause.slice(1)}${/[.!?]$/.test(clause) ? '' : '.'}`;
+}
+
 /** The items in lines of at most `width` columns, with commas between them. */
 export function wrapped(items: readonly string[], width: number): string[] {
   const lines: string[] = [];

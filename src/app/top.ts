@@ -79,6 +79,10 @@ export function topText(view: View, colours: Colours, width: number): string {
   if (skipped > 0) {
     lines.push(colours.yellow(`a sample: ${count(calls)} of ${count(calls + skipped)} calls were looked at; rates are scaled up`));
   }
+  if (calls + skipped === 0) {
+    lines.push('no call within that time; earshot status and earshot doctor --live 10s say what comes');
+    return `${lines.join('\n')}\n`;
+  }
   for (const dimension of dimensions) {
     const keyTable = by[dimension];
     if (keyTable !== undefined) lines.push('', ...tableLines(dimension, keyTable, colours, width));

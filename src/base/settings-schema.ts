@@ -227,7 +227,7 @@ export const settingsSchema: z.ZodType<Settings, unknown> = z
         )
           .default(defaults.control.socket)
           .describe(
-            'Unix socket by which `earshot status` and its like reach the sensor. Empty: $XDG_RUNTIME_DIR/earshot/control.sock, for root /run/earshot/control.sock.',
+            'Unix socket by which `earshot status` and its like reach the sensor. Empty: /run/earshot/control.sock for root and the user who owns that folder; else $XDG_RUNTIME_DIR/earshot/control.sock, or /tmp/earshot-UID/control.sock.',
           ),
       })
       .prefault({}),

@@ -22,6 +22,9 @@ const { HAS_REQUEST, HAS_RESPONSE, S_HEAD, S_FIRST, S_TEXT, S_VERSION } = t;
 
 const QUOTE = 34;
 const SLASH = 47;
+const COLON = 58;
+const OPENING = 91;
+const CLOSING = 93;
 const PATH_TEXTS_MAX = 65536;
 
 const L_ID = literal('{"id":"');
@@ -90,6 +93,7 @@ export function encodeLine(call: number, to: number): number {
 /** From the method to the key of the status. */
 function writeRequest(to: number, k: number): number {
   locateTarget(k);
+  target.hostEnd = hostTextEnd(target.hostAt, target.hostEnd);
   const { hostAt, hostEnd, pathAt, pathEnd } = target;
   const block = K[k + REQUEST + S_HEAD];
   let o = writeAny(writeLiteral(to, L_METHOD), block, block + K[k + REQUEST + S_FIRST]);
@@ -111,6 +115,28 @@ function writeRequest(to: number, k: number): number {
     B[o++] = SLASH;
   }
   return writeLiteral(o, L_STATUS);
+}
+
+/**
+ * Where a host with its port ends (RFC 3986, section 3.2). A peer may send anything in its place; what stands behind the
+ * first byte that no host name has, or for a port that is no number, could be a secret and is left out.
+ */
+function hostTextEnd(at: number, end: number): number {
+  const bracketed = at < end && B[at] === OPENING;
+  let p = bracketed ? at + 1 : at;
+  while (p < end && (isNameByte(B[p]) || (bracketed && B[p] === COLON))) p++;
+  // An address that is not closed is none.
+  if (bracketed && (p === end || B[p++] !== CLOSING)) return at;
+  if (p === end || B[p] !== COLON) return p;
+  let q = p + 1;
+  while (q < end && B[q] >= 48 && B[q] <= 57) q++;
+  return q === end ? end : p;
+}
+
+/** Letters, digits, what names have besides (- . _ ~ %), and everything beyond ASCII. */
+function isNameByte(c: number): boolean {
+  const letter = c | 0x20;
+  return (letter >= 97 && letter <= 122) || (c >= 48 && c <= 57) || c === 45 || c === 46 || c === 95 || c === 126 || c === 37 || c >= 128;
 }
 
 /** ISO 8601 in UTC with microseconds: 2025-06-15T15:06:40.000123Z. */

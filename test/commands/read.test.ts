@@ -513,8 +513,7 @@ test('a full disk is one clear line, exit code 3', (t) => {
     t.skip('there is no /dev/full here');
     return;
   }
-  const line =
-    'earshot: Cannot write the output: no space is left on the device. Free some space, or write to another place with --output FILE.\n';
+  const line = 'earshot: Cannot write the output: no space is left on the device. Free some space, or write to another place.\n';
   assert.deepEqual(earshot(['read', capture, '-o', '/dev/full']), { code: 3, out: '', err: UNMASKED + line });
   const full = openSync('/dev/full', 'w');
   try {

@@ -140,7 +140,7 @@ function connectFailed(path: string, error: unknown): SensorError {
       'not-running',
       `Cannot reach a sensor at ${path}`,
       why,
-      'Start one with earshot run, or name the socket of a running one with --socket PATH or --config FILE.',
+      'Start one with earshot run. For one that runs, be its user (sudo for root), or name its socket with --socket PATH or --config FILE.',
       error,
     );
   }

@@ -1,23 +1,30 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { controlPath, controlPathOf } from './path.ts';
 
-test('the default is that of the system for root, and where this user has no folder for sockets', (t) => {
+test('the default is that of the system for root, else in the folder for sockets of the user, else in /tmp', (t) => {
   const before = process.env.XDG_RUNTIME_DIR;
   t.after(() => {
     if (before === undefined) delete process.env.XDG_RUNTIME_DIR;
     else process.env.XDG_RUNTIME_DIR = before;
   });
-  const getuid = t.mock.method(process as { getuid: () => number }, 'getuid', () => 1000);
+  // Nobody has that number.
+  const user = 3_999_000_000 + process.pid;
+  const temporary = `/tmp/earshot-${user}`;
+  t.after(() => rmSync(temporary, { recursive: true, force: true }));
+  const getuid = t.mock.method(process as { getuid: () => number }, 'getuid', () => user);
   process.env.XDG_RUNTIME_DIR = '/run/user/1000';
   assert.equal(controlPath(''), '/run/user/1000/earshot/control.sock');
   assert.equal(controlPath('/x/y.sock'), '/x/y.sock');
   process.env.XDG_RUNTIME_DIR = 'relative';
-  assert.equal(controlPath(''), '/run/earshot/control.sock');
+  assert.equal(controlPath(''), `${temporary}/control.sock`);
   delete process.env.XDG_RUNTIME_DIR;
+  assert.equal(controlPath(''), `${temporary}/control.sock`);
+  // A folder of that name that belongs to another user.
+  mkdirSync(temporary, { mode: 0o700 });
   assert.equal(controlPath(''), '/run/earshot/control.sock');
   process.env.XDG_RUNTIME_DIR = '/run/user/0';
   getuid.mock.mockImplementation(() => 0);

@@ -1,19 +1,37 @@
 /** Where the control socket is. */
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 
-const SYSTEM_PATH = '/run/earshot/control.sock';
+const SYSTEM_FOLDER = '/run/earshot';
+const NAME = 'control.sock';
+const OTHERS_WRITE = 0o022;
 /** `sun_path` of unix(7) has 108 bytes, the last of them zero. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 
 /**
- * The path that `control.socket` means. "" is the default: that of the system for root, and where there is no folder
- * for the sockets of this user (XDG_RUNTIME_DIR); else in that folder.
+ * The path that `control.socket` means. "" is the default: in /run/earshot for root and for the user who owns it, as a
+ * service does with RuntimeDirectory=earshot; else in the folder for sockets of this user (XDG_RUNTIME_DIR); without one,
+ * as in most containers, in a folder of /tmp that nobody else may write to.
  */
 export function controlPath(setting: string): string {
   if (setting !== '') return setting;
+  const user = process.getuid?.() ?? 0;
+  if (user === 0 || isOwn(SYSTEM_FOLDER, user)) return join(SYSTEM_FOLDER, NAME);
   const folder = process.env.XDG_RUNTIME_DIR ?? '';
   // A relative XDG_RUNTIME_DIR is invalid by its specification.
-  return process.getuid?.() === 0 || !folder.startsWith('/') ? SYSTEM_PATH : join(folder, 'earshot/control.sock');
+  if (folder.startsWith('/')) return join(folder, 'earshot', NAME);
+  const temporary = `/tmp/earshot-${user}`;
+  // Somebody may have made it who wants to answer in the place of the sensor.
+  return isOwn(temporary, user) || !exists(temporary) ? join(temporary, NAME) : join(SYSTEM_FOLDER, NAME);
+}
+
+function isOwn(folder: string, user: number): boolean {
+  const stat = lstatSync(folder, { throwIfNoEntry: false });
+  return stat?.isDirectory() === true && stat.uid === user && (stat.mode & OTHERS_WRITE) === 0;
+}
+
+function exists(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** What an operator gives to a command that talks with the sensor. */

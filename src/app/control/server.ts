@@ -98,7 +98,7 @@ function refused(path: string, error: unknown): SensorError {
     denied ? 'no-permission' : 'control-failed',
     `Cannot open the control socket ${path}`,
     reasonOf(error),
-    'Set control.socket to a path in a folder that exists and that the sensor may write to.',
+    'Name a path in a folder that exists and that the sensor may write to: --socket PATH, or control.socket in the configuration.',
     error,
   );
 }

@@ -30,6 +30,8 @@ export interface DoctorOptions {
 }
 
 const EXIT_BROKEN = 1;
+/** What is known of a sensor that answered before the doctor listened, and not afterwards. */
+const GONE = { sensor: null, sensorSilent: 'it ended while the doctor listened', sensorEnded: true };
 
 /** Prints the diagnosis; returns the exit code: 0 nothing is broken, 1 something is. */
 export async function doctor(options: DoctorOptions): Promise<number> {
@@ -70,7 +72,7 @@ async function gather(options: DoctorOptions): Promise<Evidence> {
   if (seconds === 0 || capture.interfaces.length + capture.endpoints.length === 0) return { ...evidence, traffic: null };
   if (sensor !== null && (rights.refused !== null || evidence.endpoints.some((p) => p.heldBySensor))) {
     const { traffic, report } = await letListen(options.socket ?? controlPath(settings.control.socket), sensor, seconds);
-    return { ...evidence, sensor: report, traffic };
+    return report === null ? { ...evidence, ...GONE, traffic } : { ...evidence, sensor: report, traffic };
   }
   const usable = whatCanBeHeard(settings, evidence);
   if (usable === null) return { ...evidence, traffic: null };
@@ -82,7 +84,7 @@ async function gather(options: DoctorOptions): Promise<Evidence> {
   if (before !== null && after !== null) {
     traffic = { ...traffic, sensorMeanwhile: trafficBetween(before, after).sensorMeanwhile };
   }
-  return { ...evidence, sensor: after ?? sensor, traffic };
+  return sensor !== null && after === null ? { ...evidence, ...GONE, traffic } : { ...evidence, sensor: after, traffic };
 }
 
 function configurationOf(path: string, refused: Refusal | null, { capture, decode }: Settings): ConfigurationEvidence {
@@ -140,8 +142,12 @@ async function askAgain(options: DoctorOptions, settings: Settings, sensor: Sens
 }
 
 /** Where the sensor holds what is to be heard: its own counters, before and after. */
-async function letListen(path: string, before: SensorReport, seconds: number): Promise<{ traffic: Traffic | null; report: SensorReport }> {
+async function letListen(
+  path: string,
+  before: SensorReport,
+  seconds: number,
+): Promise<{ traffic: Traffic | null; report: SensorReport | null }> {
   await setTimeout(seconds * 1000);
   const { report } = await askSensor(path);
-  return report === null ? { traffic: null, report: before } : { traffic: trafficBetween(before, report), report };
+  return { traffic: report === null ? null : trafficBetween(before, report), report };
 }

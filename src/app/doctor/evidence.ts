@@ -15,6 +15,8 @@ export interface Evidence {
   readonly sensor: SensorReport | null;
   /** Why none answers; "" when one does. */
   readonly sensorSilent: string;
+  /** One answered, and does no more. */
+  readonly sensorEnded?: boolean;
   /** What arrived; null when nobody listened. */
   readonly traffic: Traffic | null;
 }

@@ -233,7 +233,7 @@ const table = {
   'output-failing': {
     severity: 'broken',
     meaning: 'Calls cannot be written to the output.',
-    next: 'Look at the reason in the log: most often the disk is full or the file may not be written.',
+    next: 'Free some space, or let the sensor write the file. One that was removed or moved away is let go by earshot reload.',
   },
   'output-behind': {
     severity: 'warning',

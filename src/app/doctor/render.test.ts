@@ -17,8 +17,8 @@ test('the walk, line by line, and then what to do about the first fault and the 
   assert.match(text, /^tunnels to clock {2,}- {2,}see above$/m);
   const [, first = '', others = ''] = /The first thing that is broken:\n(.*?)\n\nAlso:\n(.*)/s.exec(text) ?? [];
   assert.match(first, /^ {2}broken: interface-missing\n {4}The interface eth9 does not exist\. Did you mean eth0\?/);
-  assert.match(first, /\n {4}-> Correct the name/);
-  assert.match(others, /^ {2}broken: no-packets\n/);
+  assert.match(first, /\n {4}-> Correct the name.*\n {7}\S/);
+  assert.match(others, /^ {2}broken: no-packets\n {4}[^\n]*[^.?]: [^\n]*/);
 });
 
 test('nothing is wrong: it says so, and no line is wider than the terminal', () => {

@@ -7,6 +7,7 @@ import type { Diagnosis, StepResult } from './steps.ts';
 const verdictWords: Readonly<Record<Verdict, string>> = { ok: 'ok', warn: 'warn', broken: 'BROKEN', skipped: '-' };
 const VERDICT_COLUMNS = 8;
 const INDENT = '  ';
+const ARROW = '-> ';
 const TEXT_MAX = 1000;
 
 export function renderDiagnosis({ ok, first, steps, findings }: Diagnosis, colours: Colours, width: number): string {
@@ -49,9 +50,15 @@ function detailed({ code, severity, what, next, evidence }: Finding, colours: Co
   const room = width - 2 * INDENT.length;
   return [
     `${INDENT}${paint(`${severity}: ${code}`)}`,
-    ...wordsIn(evidence === '' ? what : `${what} (${evidence})`, room).map((line) => INDENT + INDENT + line),
-    ...wordsIn(`-> ${next}`, room).map((line) => INDENT + INDENT + line),
+    ...wordsIn(withEvidence(what, evidence), room).map((line) => INDENT + INDENT + line),
+    ...wordsIn(next, room - ARROW.length).map((line, i) => INDENT + INDENT + (i === 0 ? ARROW : ' '.repeat(ARROW.length)) + line),
   ];
+}
+
+/** "The interface eth9 does not exist: there are lo, eth0." */
+function withEvidence(what: string, evidence: string): string {
+  if (evidence === '') return what;
+  return what.endsWith('.') ? `${what.slice(0, -1)}: ${evidence.replace(/[.]$/, '')}.` : `${what} (${evidence})`;
 }
 
 /** Lines of at most `width` columns, where words allow it. Names of interfaces and the like may hold anything. */

@@ -1,5 +1,6 @@
 /** The step of the running sensor: what it says of itself. */
 import type { SensorReport, WorkerReport } from '../report.ts';
+import { sentence } from '../terminal.ts';
 import { count, longTime, share } from '../units.ts';
 import type { Evidence } from './evidence.ts';
 import { asFindingCode, type Finding, finding } from './findings.ts';
@@ -8,13 +9,20 @@ import { type Judgement, judged, type Step, several, skipped } from './judgement
 /** Share of one worker of all packets, and packets from which on it says something. */
 const UNBALANCED_SHARE = 0.8;
 const UNBALANCED_PACKETS = 10_000;
+const ENDED_NEXT = 'Look into its log for the reason, and start it again: earshot run.';
 
 export const sensorStep: Step = { name: 'sensor', judge: sensor };
 
-function sensor({ sensor: report, sensorSilent, traffic }: Evidence): Judgement {
+function sensor({ sensor: report, sensorSilent, sensorEnded, traffic }: Evidence): Judgement {
   const bugs = traffic?.heardBy === 'doctor' ? traffic.observed.bugs : 0;
   const own = bugs === 0 ? null : finding('sensor-bug', 'Packets hit a fault of Earshot itself.', several(bugs, 'packet'));
-  if (report === null) return own === null ? skipped(`none answers: ${sensorSilent}`) : judged('none answers', own);
+  if (report === null) {
+    const ended = sensorEnded
+      ? finding('not-running', 'The sensor ended while the doctor listened.', '', { next: ENDED_NEXT, severity: 'warning' })
+      : null;
+    const findings = [own, ended].filter((f) => f !== null);
+    return findings.length === 0 ? skipped(`none answers: ${sensorSilent}`) : judged(`none answers: ${sensorSilent}`, ...findings);
+  }
   const findings = [...report.workers.flatMap(ofWorker), balance(report.workers)].filter((f) => f !== null);
   if (own !== null) findings.push(own);
   for (const { code, what, next } of report.health.faults) {
@@ -53,9 +61,4 @@ function balance(workers: readonly WorkerReport[]): Finding | null {
     'One worker gets most of the packets.',
     `${share(most / all)} of ${count(all)} on one of ${workers.length}`,
   );
-}
-
-/** Faults are clauses: "the interface eth0 is switched off". */
-function sentence(clause: string): string {
-  return `${clause.charAt(0).toUpperCase()}${clause.slice(1)}${/[.!?]$/.test(clause) ? '' : '.'}`;
 }

@@ -264,6 +264,13 @@ test('the running sensor: its workers, its faults, and what it heard', () => {
   assert.equal(twice.length, 1);
 });
 
+test('a sensor that ends while the doctor listens', () => {
+  const { ok, first, steps } = diagnose(evidence(null, { sensor: null, sensorSilent: 'it ended', sensorEnded: true }));
+  assert.deepEqual([ok, first?.code], [true, 'not-running']);
+  assert.match(first?.next ?? '', /Look into its log/);
+  assert.equal(steps.find(({ step }) => step === 'sensor')?.evidence, 'none answers: it ended');
+});
+
 test('the counters of a running sensor are evidence too', () => {
   const before = { ...sampleReport(), counters: {}, weirds: {} };
   const after = (counters: Record<string, number>, read = 1000): typeof before => {
