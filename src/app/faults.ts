@@ -12,6 +12,8 @@ const RECENT_MS = 60_000;
 /** A sensor that has got nothing for so long is not where the packets are. */
 const SILENT_MS = 60_000;
 const SKEW_MS = 10_000;
+/** Single packets among a million are counted, and no reason to wake anybody. */
+const DROPPED_SHARE = 1e-5;
 /** Less than that is a disk at work. */
 const OUTPUT_LAG_MS = 10_000;
 
@@ -60,7 +62,8 @@ export class Faults {
       if (state === 'stuck') add('worker-stuck', `worker ${worker} gives no sign of life`, `${worker}`);
     }
     const dropped = grows('kernel', stages.reader.kernelDropped);
-    if (dropped > 0) add('kernel-drops', `the kernel dropped ${count(dropped)} packets within the last minute: rings or buffers were full`);
+    if (dropped > DROPPED_SHARE * (dropped + grows('read', stages.reader.read)))
+      add('kernel-drops', `the kernel dropped ${count(dropped)} packets within the last minute: rings or buffers were full`);
     const shedding = Math.max(0, ...workers.map((worker) => worker.shedding));
     if (shedding > 0) add('shedding', `up to ${Math.ceil(shedding * 100)} % of the flows of a worker are left out: it cannot keep up`);
     if (outputFault !== '') add('output-failing', `calls cannot be written: ${outputFault}`, outputFault);

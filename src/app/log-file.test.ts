@@ -88,7 +88,9 @@ test('rotation by size: .1.gz is the newest, no file is larger, no line is lost'
   const { path, file, instead } = open(folder, { rotateBytes: 4096 });
   for (let i = 0; i < 3000; i++) {
     file.write(`line ${i}\n`);
-    if (i % 100 === 99) await new Promise((done) => setTimeout(done, 5));
+    if (i % 100 !== 99) continue;
+    await new Promise((done) => setTimeout(done, 5));
+    await until('rotated', () => !existsSync(`${path}.rotating`));
   }
   await file.close();
   assert.deepEqual(linesOf(folder), numbered(0, 3000));

@@ -17,6 +17,7 @@ import { CallsOutput } from './calls-output.ts';
 import { controlPath } from './control/path.ts';
 import type { SensorControl } from './control/protocol.ts';
 import { type ControlServer, startControl } from './control/server.ts';
+import { findingKinds } from './doctor/findings.ts';
 import { Faults } from './faults.ts';
 import type { OwnSocket } from './guard.ts';
 import { startHealth } from './health.ts';
@@ -24,9 +25,9 @@ import type { Listener, OwnAddress } from './listener.ts';
 import { Listening } from './listening.ts';
 import type { Log } from './log.ts';
 import { type Metrics, startMetrics } from './metrics/metrics.ts';
-import type { SensorReport } from './report.ts';
+import type { Fault, SensorReport } from './report.ts';
 import { makeReport } from './report-maker.ts';
-import { noteStop, sinceStop } from './standstill.ts';
+import { noteCounters, sinceNoted } from './standstill.ts';
 import { statsLine } from './stats-block.ts';
 import { version } from './version.ts';
 import type { WorkerStart } from './worker-link.ts';
@@ -66,6 +67,8 @@ export class Sensor implements SensorControl {
   readonly #own = new Map<string, OwnAddress>();
   readonly #watchers = new Set<(calls: readonly CallLine[], skipped: number) => void>();
   #reloading: Promise<unknown> = Promise.resolve();
+  /** Why the last reload was refused; "" when it was not. */
+  #rejected = '';
   #stopping = false;
   #ended = false;
 
@@ -109,11 +112,11 @@ export class Sensor implements SensorControl {
       if (settings.health.listen !== '') this.#health = await startHealth(settings.health.listen, ready, { own, ownClosed });
       this.#metrics = await startMetrics(settings.metrics, () => this.report(), this.#log.child('metrics'), { own, ownClosed });
       await this.workers.start();
+      this.#sayStandstill();
       for (const change of this.#listening.follow()) this.#log.info(`interface ${change}`);
       this.#statsDueMs = Date.now() + settings.run.statsIntervalMs;
       this.#look();
       this.#lookTimer = setInterval(() => this.#look(), LOOK_MS);
-      this.#sayStandstill();
       const { interfaces, endpoints } = settings.capture;
       this.#log.info('listening', { version: version(), workers: this.workers.lives.length, interfaces, endpoints });
     } catch (error) {
@@ -125,19 +128,20 @@ export class Sensor implements SensorControl {
     }
   }
 
+  #noteCounters(isStop: boolean): void {
+    const indexes = this.#listening.heard.flatMap((one) => one.indexes);
+    noteCounters(controlPath(this.#settings.control.socket), indexes, isStop);
+  }
+
   /** How much passed between the stop of the sensor before and now. */
   #sayStandstill(): void {
-    const standstill = sinceStop(controlPath(this.#settings.control.socket), listInterfaces());
+    const standstill = sinceNoted(controlPath(this.#settings.control.socket), listInterfaces());
     if (standstill === null) return;
-    for (const { name, packets, bytes } of standstill.unseen) {
-      const { standstillMs } = standstill;
-      this.#log.info('not listened to since the last stop; the kernel counted meanwhile', {
-        interface: name,
-        standstillMs,
-        packets,
-        bytes,
-      });
-    }
+    const { sinceMs, isExact, unseen } = standstill;
+    const message = isExact
+      ? 'not listened to since the last stop; the kernel counted meanwhile'
+      : 'the sensor before did not stop by itself; so much passed at most since it last noted its counters';
+    for (const { name, packets, bytes } of unseen) this.#log.info(message, { interface: name, sinceMs, packets, bytes });
   }
 
   #workerStart(worker: number, life: number): WorkerStart {
@@ -171,10 +175,13 @@ export class Sensor implements SensorControl {
     if (nowMs >= this.#ownDueMs) {
       // Addresses come and go.
       this.#ownDueMs = nowMs + OWN_MS;
+      // One that is killed notes no stop.
+      this.#noteCounters(false);
       if (this.#own.size > 0) this.workers.tell({ type: 'own', sockets: this.#ownSockets() });
     }
     const report = this.report();
-    const { raised, ceased } = this.#faults.judge(report, this.#listening.faults(), this.#output?.fault ?? '', this.#log.errors);
+    const own = [...this.#listening.faults(), ...this.#rejection()];
+    const { raised, ceased } = this.#faults.judge(report, own, this.#output?.fault ?? '', this.#log.errors);
     for (const fault of raised) this.#log.warn(fault.what, { code: fault.code, next: fault.next });
     for (const fault of ceased) this.#log.info('no longer so', { code: fault.code, what: fault.what });
     const { statsIntervalMs } = this.#settings.run;
@@ -182,6 +189,10 @@ export class Sensor implements SensorControl {
       this.#statsDueMs = nowMs + statsIntervalMs;
       this.#log.info('stats', statsLine(report));
     }
+  }
+
+  #rejection(): Fault[] {
+    return this.#rejected === '' ? [] : [{ code: 'config-rejected', what: this.#rejected, next: findingKinds['config-rejected'].next }];
   }
 
   report(): SensorReport {
@@ -221,13 +232,17 @@ export class Sensor implements SensorControl {
     const answer = await reloading;
     if (answer.ok) this.#log.info(answer.text);
     else this.#log.error(answer.text);
+    this.#rejected = answer.ok ? '' : answer.text;
     return answer;
   }
 
   async #reload(): Promise<{ ok: boolean; text: string }> {
     const { configuration, override } = this.#options;
     if (this.#stopping) return { ok: false, text: 'not reloaded: the sensor is stopping' };
-    if (configuration === '') return { ok: false, text: 'not reloaded: the sensor was started without a configuration file' };
+    if (configuration === '') {
+      this.#output?.reopen();
+      return { ok: true, text: 'the output was opened anew; there is no configuration file to read again' };
+    }
     try {
       const read = loadSettings(configuration);
       const settings = override === undefined ? read : override(read);
@@ -307,10 +322,7 @@ export class Sensor implements SensorControl {
     this.#stopping = true;
     this.#log.info('stopping: no new packets are taken, those in the rings are read');
     this.#listening.deafen();
-    noteStop(
-      controlPath(this.#settings.control.socket),
-      this.#listening.heard.flatMap(({ indexes }) => indexes),
-    );
+    this.#noteCounters(true);
     const inTime = await this.workers.stop(untilAtMs);
     await this.#output?.close(Math.max(untilAtMs, Date.now() + 1000));
     this.#ended = inTime;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { listInterfaces } from '../capture/interfaces.ts';
-import { noteStop, sinceStop } from './standstill.ts';
+import { noteCounters, sinceNoted } from './standstill.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'earshot-standstill-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -23,32 +23,39 @@ async function talk(): Promise<void> {
 
 test('what the kernel counted between two runs is told once, by interface', async () => {
   assert.ok(loopback !== undefined);
-  noteStop(path, [loopback.index]);
+  noteCounters(path, [loopback.index], true);
   assert.equal(statSync(`${path}.stopped`).mode & 0o777, 0o600);
   await talk();
-  const standstill = sinceStop(path, listInterfaces());
-  assert.equal(standstill?.unseen.length, 1);
+  const standstill = sinceNoted(path, listInterfaces());
+  assert.equal(standstill?.isExact, true);
+  assert.equal(standstill.unseen.length, 1);
   assert.equal(standstill.unseen[0].name, loopback.name);
   // A handshake, the bytes, and the end of both sides.
   assert.ok(standstill.unseen[0].packets >= 6, `${standstill.unseen[0].packets} packets`);
   assert.ok(standstill.unseen[0].bytes > 6 * 40);
-  assert.equal(sinceStop(path, listInterfaces()), null, 'the second start knows nothing of the first stop');
+  assert.equal(sinceNoted(path, listInterfaces()), null, 'the second start knows nothing of the first stop');
+});
+
+test('a sensor that was killed has noted its counters while it ran: what is told is the most that may have passed', () => {
+  assert.ok(loopback !== undefined);
+  noteCounters(path, [loopback.index], false);
+  assert.equal(sinceNoted(path, listInterfaces())?.isExact, false);
 });
 
 test('an interface that was made anew, and a file that is damaged, tell nothing', () => {
   assert.ok(loopback !== undefined);
-  noteStop(path, [loopback.index]);
-  assert.deepEqual(sinceStop(path, [{ ...loopback, index: loopback.index + 1000 }])?.unseen, []);
-  noteStop(path, [loopback.index]);
-  assert.deepEqual(sinceStop(path, [{ ...loopback, rxPackets: 0 }])?.unseen, [], 'counters that went back');
+  noteCounters(path, [loopback.index], true);
+  assert.deepEqual(sinceNoted(path, [{ ...loopback, index: loopback.index + 1000 }])?.unseen, []);
+  noteCounters(path, [loopback.index], true);
+  assert.deepEqual(sinceNoted(path, [{ ...loopback, rxPackets: 0 }])?.unseen, [], 'counters that went back');
   for (const text of ['', '{', 'null', '{"interfaces":7}', '[]']) {
     writeFileSync(`${path}.stopped`, text);
-    assert.equal(sinceStop(path, listInterfaces()), null, text);
+    assert.equal(sinceNoted(path, listInterfaces()), null, text);
   }
 });
 
 test('a folder that cannot be written does not hold up the stop', () => {
   assert.ok(loopback !== undefined);
-  noteStop(join(folder, 'nowhere', 'control.sock'), [loopback.index]);
-  assert.equal(sinceStop(join(folder, 'nowhere', 'control.sock'), listInterfaces()), null);
+  noteCounters(join(folder, 'nowhere', 'control.sock'), [loopback.index], true);
+  assert.equal(sinceNoted(join(folder, 'nowhere', 'control.sock'), listInterfaces()), null);
 });

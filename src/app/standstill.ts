@@ -1,7 +1,8 @@
 /**
- * The standstill between two runs: what passed the interfaces while no sensor listened. When a sensor stops it writes
- * down, beside its control socket, what the kernel had counted on each of its interfaces; the next one to start there
- * says how much came since. The file lies where sockets lie: it ends with the machine's run, as the counters do.
+ * The standstill between two runs: what passed the interfaces while no sensor listened. Beside its control socket a
+ * sensor writes down what the kernel has counted on each of its interfaces: when it stops, and every ten seconds in case
+ * it is killed. The next one to start there says how much came since. The file lies where sockets lie: it ends with the
+ * machine's run, as the counters do.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type InterfaceState, listInterfaces } from '../capture/interfaces.ts';
@@ -14,7 +15,9 @@ interface Counted {
 }
 
 interface Stop {
-  readonly stoppedAtMs: number;
+  readonly notedAtMs: number;
+  /** Written when it stopped; else the sensor went on afterwards, nobody knows for how long. */
+  readonly isStop: boolean;
   readonly interfaces: readonly Counted[];
 }
 
@@ -30,25 +33,32 @@ function fileOf(controlPath: string): string {
 }
 
 /** Writes down the counters of the interfaces with these numbers. What fails is no reason not to stop. */
-export function noteStop(controlPath: string, indexes: readonly number[]): void {
+export function noteCounters(controlPath: string, indexes: readonly number[], isStop: boolean): void {
   const interfaces = listInterfaces()
     .filter(({ index }) => indexes.includes(index))
     .map(({ index, name, rxPackets, rxBytes }): Counted => ({ index, name, packets: rxPackets, bytes: rxBytes }));
   if (interfaces.length === 0) return;
   try {
-    writeFileSync(fileOf(controlPath), JSON.stringify({ stoppedAtMs: Date.now(), interfaces } satisfies Stop), { mode: 0o600 });
+    writeFileSync(fileOf(controlPath), JSON.stringify({ notedAtMs: Date.now(), isStop, interfaces } satisfies Stop), { mode: 0o600 });
   } catch {
     // Then the next one cannot say.
   }
 }
 
-/** What passed since the last stop, by interface, and for how long; null when nobody knows. */
-export function sinceStop(controlPath: string, list: readonly InterfaceState[]): { standstillMs: number; unseen: Unseen[] } | null {
+export interface Standstill {
+  readonly sinceMs: number;
+  /** False: the sensor before was killed, and may have seen a part of it. */
+  readonly isExact: boolean;
+  readonly unseen: readonly Unseen[];
+}
+
+/** What passed since the last note, by interface; null when nobody knows. */
+export function sinceNoted(controlPath: string, list: readonly InterfaceState[]): Standstill | null {
   let stop: Stop;
   try {
     stop = JSON.parse(readFileSync(fileOf(controlPath), 'utf8')) as Stop;
     rmSync(fileOf(controlPath));
-    if (!Array.isArray(stop.interfaces) || typeof stop.stoppedAtMs !== 'number') return null;
+    if (!Array.isArray(stop.interfaces) || typeof stop.notedAtMs !== 'number') return null;
   } catch {
     return null;
   }
@@ -58,5 +68,5 @@ export function sinceStop(controlPath: string, list: readonly InterfaceState[]):
     if (now === undefined || !(now.rxPackets >= before.packets)) continue;
     unseen.push({ name: now.name, packets: now.rxPackets - before.packets, bytes: now.rxBytes - before.bytes });
   }
-  return { standstillMs: Date.now() - stop.stoppedAtMs, unseen };
+  return { sinceMs: Date.now() - stop.notedAtMs, isExact: stop.isStop === true, unseen };
 }

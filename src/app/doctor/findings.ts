@@ -55,7 +55,7 @@ const table = {
   'interface-down': {
     severity: 'broken',
     meaning: 'An interface is switched off: it receives nothing.',
-    next: 'Switch it on: ip link set NAME up.',
+    next: 'Switch it on: ip link set NAME up, with its name.',
   },
   'interface-no-carrier': {
     severity: 'broken',
