@@ -12,10 +12,10 @@ import { SensorError } from '../base/errors.ts';
 import type { LogLevel, Settings } from '../base/settings.ts';
 import { changesBetween, describeChanges } from '../base/settings-change.ts';
 import { listInterfaces } from '../capture/interfaces.ts';
-import type { CallLine } from './call-line.ts';
+import type { CallFilter } from './call-filter.ts';
 import { CallsOutput } from './calls-output.ts';
 import { controlPath } from './control/path.ts';
-import type { SensorControl } from './control/protocol.ts';
+import type { OnCalls, SensorControl } from './control/protocol.ts';
 import { type ControlServer, startControl } from './control/server.ts';
 import { findingKinds } from './doctor/findings.ts';
 import { Faults } from './faults.ts';
@@ -30,6 +30,7 @@ import { makeReport } from './report-maker.ts';
 import { noteCounters, sinceNoted } from './standstill.ts';
 import { statsLine } from './stats-block.ts';
 import { version } from './version.ts';
+import type { Watch } from './watches.ts';
 import type { WorkerStart } from './worker-link.ts';
 import { Workers } from './workers.ts';
 
@@ -65,7 +66,8 @@ export class Sensor implements SensorControl {
   #ownDueMs = 0;
   readonly #ringStates: SharedArrayBuffer[];
   readonly #own = new Map<string, OwnAddress>();
-  readonly #watchers = new Set<(calls: readonly CallLine[], skipped: number) => void>();
+  readonly #watchers = new Map<number, { readonly watch: Watch; readonly onCalls: OnCalls }>();
+  #watchId = 0;
   #reloading: Promise<unknown> = Promise.resolve();
   /** Why the last reload was refused; "" when it was not. */
   #rejected = '';
@@ -89,9 +91,7 @@ export class Sensor implements SensorControl {
         life.packetsWithDead = totals.packets - totals.dropped - read - waiting;
       },
       onBatch: (bytes, calls) => this.#output?.add(bytes, calls),
-      onWatched: (calls, skipped) => {
-        for (const watcher of this.#watchers) watcher(calls, skipped);
-      },
+      onWatched: ({ id, calls, skipped }) => this.#watchers.get(id)?.onCalls(calls, skipped),
       onLog: (level, message, fields) => this.#log[level](message, fields),
     });
   }
@@ -155,7 +155,7 @@ export class Sensor implements SensorControl {
       ringState: this.#ringStates[worker],
       endpoints: this.#listening.endpoints.map(({ url, fds }) => ({ url, fd: fds[worker] })),
       ownSockets: this.#ownSockets(),
-      watching: this.#watchers.size > 0,
+      watches: this.#watches(),
       processor: run.affinity.length === 0 ? -1 : run.affinity[worker % run.affinity.length],
       records: this.#options.records ?? 'line',
       discard: this.#output === null,
@@ -283,13 +283,18 @@ export class Sensor implements SensorControl {
     this.#log.setLevel(level);
   }
 
-  watch(onCalls: (calls: readonly CallLine[], skipped: number) => void): () => void {
-    this.#watchers.add(onCalls);
-    if (this.#watchers.size === 1) this.workers.tell({ type: 'watch', on: true });
+  watch(filter: CallFilter, onCalls: OnCalls): () => void {
+    const id = ++this.#watchId;
+    this.#watchers.set(id, { watch: { id, filter }, onCalls });
+    this.workers.tell({ type: 'watch', watches: this.#watches() });
     return () => {
-      this.#watchers.delete(onCalls);
-      if (this.#watchers.size === 0) this.workers.tell({ type: 'watch', on: false });
+      this.#watchers.delete(id);
+      this.workers.tell({ type: 'watch', watches: this.#watches() });
     };
+  }
+
+  #watches(): Watch[] {
+    return [...this.#watchers.values()].map((watcher) => watcher.watch);
   }
 
   #setOwn(address: OwnAddress, open: boolean): void {

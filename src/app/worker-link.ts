@@ -5,8 +5,8 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { Settings } from '../base/settings.ts';
 import type { KernelCounts } from '../capture/packet-socket.ts';
 import type { InterfaceCounts } from '../capture/ring.ts';
-import type { CallLine } from './call-line.ts';
 import type { OwnSocket, PacketList } from './guard.ts';
+import type { Watch, Watched } from './watches.ts';
 
 /** What a worker is started with. */
 export interface WorkerStart {
@@ -21,7 +21,7 @@ export interface WorkerStart {
   /** One socket of each end-point. */
   readonly endpoints: readonly { readonly fd: number; readonly url: string }[];
   readonly ownSockets: readonly OwnSocket[];
-  readonly watching: boolean;
+  readonly watches: readonly Watch[];
   /** Processor to run on; -1 for any. */
   readonly processor: number;
   /** Bytes of a call that leave the worker: the line that may be shown, or the whole record (benches only). */
@@ -39,7 +39,7 @@ export type ToWorker =
       readonly not: PacketList;
     }
   | { readonly type: 'own'; readonly sockets: readonly OwnSocket[] }
-  | { readonly type: 'watch'; readonly on: boolean }
+  | { readonly type: 'watch'; readonly watches: readonly Watch[] }
   /** Read what is there, close everything, say `stopped`. */
   | { readonly type: 'stop'; readonly untilAtMs: number };
 
@@ -47,7 +47,7 @@ export type FromWorker =
   | { readonly type: 'running'; readonly waitingPackets: number; readonly kernel: KernelCounts }
   | { readonly type: 'pulse'; readonly pulse: Pulse }
   | { readonly type: 'batch'; readonly bytes: ArrayBuffer; readonly calls: number }
-  | { readonly type: 'watched'; readonly calls: readonly CallLine[]; readonly skipped: number }
+  | { readonly type: 'watched'; readonly watched: Watched }
   /** It cannot begin, and ends. */
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly what: string; readonly why: string; readonly next: string }
   | { readonly type: 'stopped'; readonly pulse: Pulse; readonly flowsOpen: number };

@@ -30,6 +30,7 @@ import { type PacketList, SHARES, setFilter, setOwnSockets, setShedding } from '
 import { finishPipeline, lastBug, passTime, processPacket, resetPipeline } from './pipeline.ts';
 import { RecordWriter } from './record-writer.ts';
 import { Shedding } from './shedding.ts';
+import { Watches } from './watches.ts';
 import type { FromWorker, Pulse, ToWorker, WorkerStart } from './worker-link.ts';
 
 const BURST_PACKETS = 1024;
@@ -78,11 +79,8 @@ polled.forEach((fd, i) => {
   fds.writeInt16LE(POLLIN, i * POLLFD_BYTES + 4);
 });
 
-let watching = start.watching;
-let watchMax = settings.run.watchCallsPerSecondMax;
-let watched: CallLine[] = [];
-let watchedInSecond = 0;
-let skipped = 0;
+const watches = new Watches(settings.run.watchCallsPerSecondMax);
+watches.set(start.watches);
 let shedding = settings.run.shedding;
 let stopAtMs = Number.POSITIVE_INFINITY;
 let stopping = false;
@@ -90,13 +88,7 @@ let stopping = false;
 const shedder = new Shedding();
 
 function watch(at: number, end: number): void {
-  if (!watching) return;
-  if (watchedInSecond >= watchMax) {
-    skipped++;
-    return;
-  }
-  watchedInSecond++;
-  watched.push(JSON.parse(bytes.toString('utf8', at, end)) as CallLine);
+  if (watches.areThere) watches.see(() => JSON.parse(bytes.toString('utf8', at, end)) as CallLine);
 }
 
 function write(at: number, end: number, records: number): void {
@@ -121,14 +113,14 @@ function take(message: ToWorker): void {
   switch (message.type) {
     case 'settings':
       shedding = message.shedding;
-      watchMax = message.watchCallsPerSecondMax;
+      watches.callsPerSecondMax = message.watchCallsPerSecondMax;
       filterEndpoints(message.only, message.not);
       break;
     case 'own':
       setOwnSockets(message.sockets);
       break;
     case 'watch':
-      watching = message.on;
+      watches.set(message.watches);
       break;
     case 'stop':
       stopping = true;
@@ -168,10 +160,7 @@ let pulseDueMs = 0;
 
 function handOver(): void {
   writer.flush();
-  if (watched.length === 0 && skipped === 0) return;
-  say({ type: 'watched', calls: watched, skipped });
-  watched = [];
-  skipped = 0;
+  for (const watched of watches.take()) say({ type: 'watched', watched });
 }
 
 /** Filled part of the fullest ring or receive buffer, 0 to 1. */
@@ -194,7 +183,7 @@ function tick(nowMs: number): void {
   }
   if (nowMs >= pulseDueMs) {
     pulseDueMs = nowMs + PULSE_MS;
-    watchedInSecond = 0;
+    watches.tick();
     say({ type: 'pulse', pulse: pulse() });
   }
 }

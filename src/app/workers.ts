@@ -7,8 +7,8 @@ import { Worker } from 'node:worker_threads';
 import { SensorError } from '../base/errors.ts';
 import type { LogLevel } from '../base/settings.ts';
 import type { KernelCounts } from '../capture/packet-socket.ts';
-import type { CallLine } from './call-line.ts';
 import type { WorkerState } from './report.ts';
+import type { Watched } from './watches.ts';
 import type { FromWorker, Pulse, ToWorker, WorkerStart } from './worker-link.ts';
 
 const STUCK_MS = 5000;
@@ -22,7 +22,7 @@ export interface WorkersEvents {
   /** A life begins to read; what the kernel counted until then, and what of it waits in the ring. */
   readonly onRunning: (life: WorkerLife, waitingPackets: number, kernel: KernelCounts) => void;
   readonly onBatch: (bytes: Uint8Array, calls: number) => void;
-  readonly onWatched: (calls: readonly CallLine[], skipped: number) => void;
+  readonly onWatched: (watched: Watched) => void;
   readonly onLog: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -191,7 +191,7 @@ export class Workers {
         this.#events.onBatch(new Uint8Array(message.bytes), message.calls);
         break;
       case 'watched':
-        this.#events.onWatched(message.calls, message.skipped);
+        this.#events.onWatched(message.watched);
         break;
       case 'stopped':
         life.before = life.pulse;

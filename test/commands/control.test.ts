@@ -115,7 +115,7 @@ test('no sensor: one line that says what to do, exit code 2, for every command',
     assert.deepEqual([code, out], [2, ''], args.join(' '));
     assert.equal(
       err,
-      `earshot: Cannot reach a sensor at ${nowhere}: there is no such socket. Start one with earshot run, or name the socket of a running one with --socket PATH or --config FILE.\n`,
+      `earshot: Cannot reach a sensor at ${nowhere}: there is no such socket. Start one with earshot run. For one that runs, be its user (sudo for root), or name its socket with --socket PATH or --config FILE.\n`,
     );
   }
 });
@@ -209,7 +209,7 @@ test('tail -n ends after so many calls; skipped ones are told', async (t) => {
   assert.equal(lines(out).length, 3);
   assert.equal(
     err,
-    'earshot: skipped 1,234 calls (more than the sensor hands on)\nearshot: skipped 1 call (more than the sensor hands on)\n',
+    'earshot: skipped 1,234 calls, more than run.watchCallsPerSecondMax lets each worker hand on\nearshot: skipped 1 call, more than run.watchCallsPerSecondMax lets each worker hand on\n',
   );
   assert.equal((await earshot(['tail', '-n', '0', '--socket', socket]).ended).code, 0);
 });

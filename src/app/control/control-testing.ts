@@ -1,14 +1,13 @@
 /** For tests: what a control socket needs of a sensor, with calls that the test hands on. */
 import type { LogLevel } from '../../base/settings.ts';
+import { type CallFilter, compileCallFilter } from '../call-filter.ts';
 import type { CallLine } from '../call-line.ts';
 import type { SensorReport } from '../report.ts';
 import { sampleReport } from '../report-testing.ts';
-import type { SensorControl } from './protocol.ts';
-
-type OnCalls = (calls: readonly CallLine[], skipped: number) => void;
+import type { OnCalls, SensorControl } from './protocol.ts';
 
 export class TestSensor implements SensorControl {
-  readonly #watchers = new Set<OnCalls>();
+  readonly #watchers = new Map<OnCalls, (call: CallLine) => boolean>();
   current: SensorReport = sampleReport();
   /** What `reload` answers. */
   reloaded: { ok: boolean; text: string } = { ok: true, text: 'capture.ringBytes: 67108864 -> 134217728; 1 setting changed' };
@@ -33,13 +32,13 @@ export class TestSensor implements SensorControl {
     this.level = level;
   }
 
-  watch(onCalls: OnCalls): () => void {
-    this.#watchers.add(onCalls);
+  watch(filter: CallFilter, onCalls: OnCalls): () => void {
+    this.#watchers.set(onCalls, compileCallFilter(filter));
     return () => this.#watchers.delete(onCalls);
   }
 
   emit(calls: readonly CallLine[], skipped = 0): void {
-    for (const onCalls of this.#watchers) onCalls(calls, skipped);
+    for (const [onCalls, fits] of this.#watchers) onCalls(calls.filter(fits), skipped);
   }
 }
 

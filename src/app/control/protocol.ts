@@ -23,10 +23,13 @@ export interface SensorControl {
   reload(): Promise<{ readonly ok: boolean; readonly text: string }>;
   setLogLevel(level: LogLevel): void;
   /**
-   * Hands on finished calls from now on; `skipped` are those before them that were not handed on. Returns what stops it.
+   * Hands on finished calls that fit from now on; `skipped` are those before them that were not looked at or not handed
+   * on. Returns what stops it. Throws a SensorError (usage) when the filter is none.
    */
-  watch(onCalls: (calls: readonly CallLine[], skipped: number) => void): () => void;
+  watch(filter: CallFilter, onCalls: OnCalls): () => void;
 }
+
+export type OnCalls = (calls: readonly CallLine[], skipped: number) => void;
 
 export const logLevels: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error'];
 

@@ -12,7 +12,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, reasonOf, SensorError } from '../../base/errors.ts';
-import { compileCallFilter } from '../call-filter.ts';
+import { type CallFilter, compileCallFilter } from '../call-filter.ts';
 import type { CallLine } from '../call-line.ts';
 import { version } from '../version.ts';
 import { ask } from './client.ts';
@@ -284,7 +284,9 @@ async function answer(socket: Socket, sensor: SensorControl, line: string): Prom
         socket.end(lineOf({ logLevel: request.level }));
         break;
       case 'watch':
-        watch(socket, sensor, compileCallFilter(request.filter ?? {}));
+        // What is wrong with the filter is answered before the worker meets it.
+        compileCallFilter(request.filter ?? {});
+        watch(socket, sensor, request.filter ?? {});
     }
   } catch (error) {
     if (error instanceof SensorError) {
@@ -294,7 +296,7 @@ async function answer(socket: Socket, sensor: SensorControl, line: string): Prom
   }
 }
 
-function watch(socket: Socket, sensor: SensorControl, fits: (call: CallLine) => boolean): void {
+function watch(socket: Socket, sensor: SensorControl, filter: CallFilter): void {
   // A watcher is silent, and so are calls at night.
   socket.setTimeout(0);
   let lost = 0;
@@ -307,7 +309,6 @@ function watch(socket: Socket, sensor: SensorControl, fits: (call: CallLine) => 
     const lines: string[] = [];
     lost += skipped;
     for (const call of calls) {
-      if (!fits(call)) continue;
       const line = room > 0 ? JSON.stringify(call) : '';
       room -= Buffer.byteLength(line);
       if (room > 0) lines.push(line);
@@ -318,7 +319,7 @@ function watch(socket: Socket, sensor: SensorControl, fits: (call: CallLine) => 
     lost = 0;
   };
   socket.write(lineOf({ watching: true }));
-  const stop = sensor.watch(onCalls);
+  const stop = sensor.watch(filter, onCalls);
   socket.on('drain', () => {
     if (lost === 0 || !socket.writable) return;
     send([], lost);
