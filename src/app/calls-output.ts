@@ -54,6 +54,11 @@ export class CallsOutput {
     this.#fd = open(path);
   }
 
+  /** Nobody will ever read what is written: standard output was a pipe, and its reader has gone. */
+  get isAbandoned(): boolean {
+    return this.#isAbandoned;
+  }
+
   /** Age of the oldest batch that waits, milliseconds. */
   get lagMs(): number {
     return this.#queue.length === 0 ? 0 : Math.max(0, Date.now() - this.#queue[0].atMs);

@@ -49,7 +49,12 @@ export async function run(options: RunOptions): Promise<number> {
   const override = (settings: Settings): Settings => overridden(settings, options);
   const settings = override(options.config === undefined ? defaultSettings : loadSettings(options.config));
   const log = openLog(settings.log);
-  const sensor = new Sensor({ settings, configuration: options.config ?? '', log, override });
+  // As of any command in a pipe: who nobody reads has nothing more to do.
+  const onOutputGone = (): void => {
+    log.warn('the reader of standard output has gone away; stopping');
+    process.kill(process.pid, 'SIGTERM');
+  };
+  const sensor = new Sensor({ settings, configuration: options.config ?? '', log, override, onOutputGone });
   let code = 0;
   try {
     const started = sensor.start();

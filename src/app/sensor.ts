@@ -44,6 +44,8 @@ export interface SensorOptions {
   readonly log: Log;
   /** What the command line sets, again after each reload. */
   readonly override?: (settings: Settings) => Settings;
+  /** Called when the reader of standard output has gone for good. */
+  readonly onOutputGone?: () => void;
   /** What leaves a worker: the line that may be shown, or the whole record (benches only). */
   readonly records?: 'line' | 'whole';
 }
@@ -184,6 +186,7 @@ export class Sensor implements SensorControl {
     const { raised, ceased } = this.#faults.judge(report, own, this.#output?.fault ?? '', this.#log.errors);
     for (const fault of raised) this.#log.warn(fault.what, { code: fault.code, next: fault.next });
     for (const fault of ceased) this.#log.info('no longer so', { code: fault.code, what: fault.what });
+    if (this.#output?.isAbandoned && !this.#stopping) this.#options.onOutputGone?.();
     const { statsIntervalMs } = this.#settings.run;
     if (statsIntervalMs > 0 && nowMs >= this.#statsDueMs) {
       this.#statsDueMs = nowMs + statsIntervalMs;
