@@ -52,7 +52,7 @@ export type FromWorker =
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly what: string; readonly why: string; readonly next: string }
   | { readonly type: 'stopped'; readonly pulse: Pulse; readonly flowsOpen: number };
 
-/** State of a worker; once a second, and the last when it stops. */
+/** State of a worker; once a second, after batches, and the last when it stops. */
 export interface Pulse {
   readonly atMs: number;
   readonly counters: readonly (readonly [string, number])[];

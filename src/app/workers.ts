@@ -12,6 +12,8 @@ import type { Watched } from './watches.ts';
 import type { FromWorker, Pulse, ToWorker, WorkerStart } from './worker-link.ts';
 
 const STUCK_MS = 5000;
+/** Rates are taken over so long at least. */
+const RATE_MS = 950;
 const HOPELESS_MS = 60_000;
 const RESTART_MS_MIN = 200;
 const RESTART_MS_MAX = 30_000;
@@ -32,8 +34,9 @@ export class WorkerLife {
   state: WorkerState = 'starting';
   restarts = 0;
   pulse: Pulse | null = null;
-  /** The pulse before, for rates. */
+  /** An earlier pulse, for rates: at least a second older, as soon as there is one. */
   before: Pulse | null = null;
+  #mark: Pulse | null = null;
   flowsOpen = 0;
   /** Why it could not begin. */
   failure: SensorError | null = null;
@@ -52,6 +55,20 @@ export class WorkerLife {
 
   constructor(worker: number) {
     this.worker = worker;
+  }
+
+  take(pulse: Pulse): void {
+    this.pulse = pulse;
+    if (this.#mark !== null && pulse.atMs >= this.#mark.atMs && pulse.atMs - this.#mark.atMs < RATE_MS) return;
+    this.before = this.#mark;
+    this.#mark = pulse;
+  }
+
+  /** Its counts are of the past now. */
+  forget(): void {
+    this.pulse = null;
+    this.before = null;
+    this.#mark = null;
   }
 
   counter(name: string): number {
@@ -164,8 +181,7 @@ export class Workers {
     const add = (name: string, n: number): void => void (n > 0 && life.pastCounters.set(name, (life.pastCounters.get(name) ?? 0) + n));
     add('payload.discarded{worker-died}', lost.held);
     add('calls.lost{worker-died}', lost.calls);
-    life.pulse = null;
-    life.before = null;
+    life.forget();
   }
 
   #take(life: WorkerLife, message: FromWorker): void {
@@ -182,8 +198,7 @@ export class Workers {
             fault: message.pulse.bug,
           });
         }
-        life.before = life.pulse;
-        life.pulse = message.pulse;
+        life.take(message.pulse);
         life.pulseAtMs = performance.now();
         if (life.state === 'stuck') life.state = 'running';
         break;
@@ -194,8 +209,7 @@ export class Workers {
         this.#events.onWatched(message.watched);
         break;
       case 'stopped':
-        life.before = life.pulse;
-        life.pulse = message.pulse;
+        life.take(message.pulse);
         life.flowsOpen = message.flowsOpen;
         life.state = 'stopped';
         break;
