@@ -75,6 +75,12 @@ export class CallsOutput {
     if (!this.#writing && this.#timer === undefined) this.#next();
   }
 
+  /** Calls that were meant for it and did not come so far. */
+  lose(calls: number): void {
+    this.received += calls;
+    this.lost += calls;
+  }
+
   /**
    * Opens the file anew: somebody may have moved it away. No batch is cut by it: one that is being written ends in the old
    * file, one that could not be written goes whole into the new one. Throws SensorError; then the old one stays in use.

@@ -34,7 +34,9 @@ export class Faults {
     const faults = [...own, ...this.#of(report, outputFault, logErrors)];
     const rank = ({ code }: Fault): number => severities.indexOf(findingKinds[code as FindingCode]?.severity ?? 'broken');
     this.list = faults.sort((a, b) => rank(a) - rank(b));
-    this.ready = report.workers.some(({ state }) => state === 'running') && hears(report);
+    // Behind a filter that the kernel refused a socket may be deaf.
+    const isFiltered = !own.some(({ code }) => code === 'filter-invalid');
+    this.ready = isFiltered && report.workers.some(({ state }) => state === 'running') && hears(report);
     const key = (fault: Fault): string => this.#keys.get(fault) ?? `${fault.code} ${fault.what}`;
     const old = new Set(before.map(key));
     const now = new Set(faults.map(key));
@@ -73,9 +75,9 @@ export class Faults {
     if (grows('log', logErrors) > 0) add('log-failing', 'log lines cannot be written to their file');
     if (outputFault === '' && stages.sink.lagMs >= OUTPUT_LAG_MS)
       add('output-behind', `calls wait ${shortTime(stages.sink.lagMs * 1000)} for the output`);
-    const ahead = workers.find(({ packets, lagMs, packetsPerS }) => packets > 0 && packetsPerS > 0 && lagMs > SKEW_MS);
-    if (ahead !== undefined)
-      add('clock-skew', `packets of worker ${ahead.worker} are ${Math.round(ahead.lagMs / 1000)} s behind the clock`);
+    const behind = workers.find(({ packets, lagMs, packetsPerS }) => packets > 0 && packetsPerS > 0 && lagMs > SKEW_MS);
+    if (behind !== undefined)
+      add('clock-skew', `packets of worker ${behind.worker} are ${Math.round(behind.lagMs / 1000)} s behind the clock`);
     const unbalanced = ledger.find(({ balances }) => !balances);
     if (unbalanced !== undefined && this.#unbalancedBefore) add('books-unbalanced', `${unbalanced.name} do not add up`, unbalanced.name);
     this.#unbalancedBefore = unbalanced !== undefined;

@@ -5,11 +5,12 @@
  *   a request     8 KiB of head within 5 s; its body is not read, and the connection is closed after the answer
  *   idle          5 s between two requests of a connection, 30 s for an answer that nobody fetches
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { codeOf, reasonOf, SensorError } from '../base/errors.ts';
 import { formatHostPort, parseListenAddress } from '../base/listen-address.ts';
+import { processWith } from '../capture/port-holder.ts';
 
 /** One end of a connection, or the port of a listener, that is the sensor's own. "::" and "0.0.0.0" are every address. */
 export interface OwnAddress {
@@ -166,17 +167,6 @@ function holderOf(port: number): string {
     // Without IPv6 there is no second table.
   }
   if (links.size === 0) return '';
-  for (const pid of readdirSync('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
-    try {
-      for (const fd of readdirSync(`/proc/${pid}/fd`)) {
-        if (links.has(readlinkSync(`/proc/${pid}/fd/${fd}`))) {
-          return ` by ${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (pid ${pid})`;
-        }
-      }
-    } catch {
-      // It ended, or belongs to somebody else.
-    }
-  }
-  return '';
+  const { holder } = processWith(links);
+  return holder === null ? '' : ` by ${holder.name} (pid ${holder.pid})`;
 }

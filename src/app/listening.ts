@@ -21,7 +21,14 @@ import {
 } from '../capture/packet-socket.ts';
 import { socketFilter } from '../capture/socket-filter.ts';
 import { errnoName, systemCalls } from '../capture/syscalls.ts';
-import { endpointDrops, type OpenEndpoint, openEndpoint, parseEndpoint, receiveBufferWarning } from '../capture/tunnel-endpoint.ts';
+import {
+  closeEndpoint,
+  endpointDrops,
+  type OpenEndpoint,
+  openEndpoint,
+  parseEndpoint,
+  receiveBufferWarning,
+} from '../capture/tunnel-endpoint.ts';
 import type { Fault, InterfaceState as StateName } from './report.ts';
 
 const LINKTYPE_ETHERNET = 1;
@@ -29,6 +36,8 @@ const LINKTYPE_RAW = 101;
 const GONE_MAX = 32;
 /** Lives of one interface whose packets are told as its own. */
 const INDEXES_MAX = 64;
+/** In the place of the interfaces that the filters let pass: they have to be given anew. */
+const UNKNOWN = '-';
 
 /** An interface that is, or was, listened on. */
 export interface Heard {
@@ -173,8 +182,9 @@ export class Listening {
     const text = indexes.join();
     if (text === this.#heardIndexes) return;
     this.#filterFault = this.#filter(found);
-    // What failed is tried again the next time.
-    if (this.#filterFault === '') this.#heardIndexes = text;
+    // What failed is tried again the next time, also when the interfaces are those of before again: a part of the sockets
+    // may have the new filter.
+    this.#heardIndexes = this.#filterFault === '' ? text : UNKNOWN;
   }
 
   /** Gives all sockets the filter for these interfaces; why that is not possible, as a clause, or "". */
@@ -219,7 +229,7 @@ export class Listening {
       this.#expressions = before.expressions;
       throw error;
     }
-    this.#heardIndexes = '-';
+    this.#heardIndexes = UNKNOWN;
   }
 
   get hasRings(): boolean {
@@ -267,7 +277,7 @@ export class Listening {
     if (this.#filterFault !== '') {
       faults.push({
         code: 'filter-invalid',
-        what: `the kernel does not take the capture filter (${this.#filterFault}): packets of new interfaces are not seen`,
+        what: `the kernel does not take the capture filter (${this.#filterFault}): the one before stays, packets of new interfaces are not seen`,
         next: 'Name fewer ports and networks in capture.only and capture.not, or raise net.core.optmem_max.',
       });
     }
@@ -294,7 +304,7 @@ export class Listening {
   close(): void {
     const calls = systemCalls();
     for (const { fd } of this.packetSockets) calls?.close(fd);
-    for (const { fds } of this.endpoints) for (const fd of fds) calls?.close(fd);
+    for (const { fds } of this.endpoints) closeEndpoint(fds);
     this.packetSockets = [];
     this.endpoints = [];
   }

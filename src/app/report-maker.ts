@@ -2,6 +2,7 @@
  * Makes the report (app/report.ts) out of what the parts of a sensor know. Plain sums: no part is asked to wait.
  */
 import { type Balance, balances } from '../base/ledger.ts';
+import type { InterfaceCounts } from '../capture/ring.ts';
 import type { CallsOutput } from './calls-output.ts';
 import type { Heard, Listening } from './listening.ts';
 import type { EndpointReport, Fault, InterfaceReport, SensorReport, StagesReport, WorkerReport } from './report.ts';
@@ -64,9 +65,21 @@ function rateOf(lives: readonly WorkerLife[], name: string): number {
   return lives.reduce((sum, life) => sum + rate(life, (pulse) => counterOf(pulse, name)), 0);
 }
 
+const byIndex = new WeakMap<Pulse, ReadonlyMap<number, InterfaceCounts>>();
+
+/** What came by each interface, made once for a pulse: there may be many interfaces. */
+function countsByIndex(pulse: Pulse): ReadonlyMap<number, InterfaceCounts> {
+  let map = byIndex.get(pulse);
+  if (map === undefined) {
+    map = new Map(pulse.interfaces.map((one) => [one.index, one]));
+    byIndex.set(pulse, map);
+  }
+  return map;
+}
+
 function interfaceReport(heard: Heard, lives: readonly WorkerLife[]): InterfaceReport {
   const mine = (pulse: Pulse, what: 'packets' | 'bytes'): number =>
-    pulse.interfaces.reduce((sum, one) => (heard.indexes.includes(one.index) ? sum + one[what] : sum), 0);
+    heard.indexes.reduce((sum, index) => sum + (countsByIndex(pulse).get(index)?.[what] ?? 0), 0);
   const total = (what: 'packets' | 'bytes'): number =>
     lives.reduce((sum, { pulse, pastInterfaces }) => {
       const past = heard.indexes.reduce((n, index) => n + (pastInterfaces.get(index)?.[what] ?? 0), 0);
@@ -163,7 +176,8 @@ function stages(counters: ReadonlyMap<string, number>, parts: ReportParts): Stag
     sink: {
       received: output?.received ?? 0,
       written: output?.written ?? 0,
-      writtenPerS: output === null ? 0 : rateOf(lives, 'calls.written'),
+      // What the workers hand over is what is written, as long as the output takes anything.
+      writtenPerS: output === null || output.fault !== '' ? 0 : rateOf(lives, 'calls.written'),
       bytes: output?.bytes ?? 0,
       errors: output?.errors ?? 0,
       lost: output?.lost ?? 0,

@@ -8,6 +8,7 @@ import { loadSettings } from '../base/config.ts';
 import { SensorError } from '../base/errors.ts';
 import { defaultSettings, type LogLevel, type Settings } from '../base/settings.ts';
 import { type Log, openLog } from './log.ts';
+import { sourcesOf } from './named-sources.ts';
 import { Sensor } from './sensor.ts';
 
 /** What an operating system says of a process that a signal ended. */
@@ -28,15 +29,9 @@ export interface RunOptions {
 /** What the command line says goes over what the file says. */
 function overridden(settings: Settings, options: RunOptions): Settings {
   const { capture, run, output, control, log } = settings;
-  // Whoever names a source on the command line means that one.
-  const named = options.interface !== undefined || options.endpoint !== undefined;
   return {
     ...settings,
-    capture: {
-      ...capture,
-      interfaces: [...(options.interface ?? (named ? [] : capture.interfaces))],
-      endpoints: [...(options.endpoint ?? (named ? [] : capture.endpoints))],
-    },
+    capture: { ...capture, ...sourcesOf(options, settings) },
     run: { ...run, workers: options.workers ?? run.workers },
     output: { ...output, file: options.output ?? output.file },
     control: { ...control, socket: options.socket ?? control.socket },

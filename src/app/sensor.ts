@@ -5,7 +5,7 @@
  *
  * The main thread reads no packet. Once a second it looks after the rest: interfaces, workers, kernel counts, faults.
  */
-import { availableParallelism, networkInterfaces } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { parseAddress, parsedAddress } from '../base/cidr.ts';
 import { loadSettings } from '../base/config.ts';
 import { SensorError } from '../base/errors.ts';
@@ -23,6 +23,7 @@ import type { OwnSocket } from './guard.ts';
 import { startHealth } from './health.ts';
 import type { Listener, OwnAddress } from './listener.ts';
 import { Listening } from './listening.ts';
+import { localAddresses } from './local-addresses.ts';
 import type { Log } from './log.ts';
 import { type Metrics, startMetrics } from './metrics/metrics.ts';
 import type { Fault, SensorReport } from './report.ts';
@@ -93,6 +94,7 @@ export class Sensor implements SensorControl {
         life.packetsWithDead = totals.packets - totals.dropped - read - waiting;
       },
       onBatch: (bytes, calls) => this.#output?.add(bytes, calls),
+      onLost: (calls) => this.#output?.lose(calls),
       onWatched: ({ id, calls, skipped }) => this.#watchers.get(id)?.onCalls(calls, skipped),
       onLog: (level, message, fields) => this.#log[level](message, fields),
     });
@@ -155,6 +157,7 @@ export class Sensor implements SensorControl {
       settings: this.#settings,
       ring: socket ?? null,
       ringState: this.#ringStates[worker],
+      underWay: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
       endpoints: this.#listening.endpoints.map(({ url, fds }) => ({ url, fd: fds[worker] })),
       ownSockets: this.#ownSockets(),
       watches: this.#watches(),
@@ -168,7 +171,11 @@ export class Sensor implements SensorControl {
   #look(): void {
     const nowMs = Date.now();
     try {
-      for (const change of this.#listening.follow()) this.#log.warn(`interface ${change}`);
+      for (const change of this.#listening.follow()) {
+        this.#log.warn(`interface ${change}`);
+        // With interfaces addresses come.
+        this.#ownDueMs = 0;
+      }
     } catch (error) {
       if (!(error instanceof SensorError)) throw error;
       this.#log.error(error.message, { code: error.code });
@@ -242,11 +249,11 @@ export class Sensor implements SensorControl {
   async #reload(): Promise<{ ok: boolean; text: string }> {
     const { configuration, override } = this.#options;
     if (this.#stopping) return { ok: false, text: 'not reloaded: the sensor is stopping' };
-    if (configuration === '') {
-      this.#output?.reopen();
-      return { ok: true, text: 'the output was opened anew; there is no configuration file to read again' };
-    }
     try {
+      if (configuration === '') {
+        this.#output?.reopen();
+        return { ok: true, text: 'the output was opened anew; there is no configuration file to read again' };
+      }
       const read = loadSettings(configuration);
       const settings = override === undefined ? read : override(read);
       const { live, restart } = changesBetween(this.#settings, settings);
@@ -313,7 +320,7 @@ export class Sensor implements SensorControl {
     const sockets: OwnSocket[] = [];
     for (const { host, port } of this.#own.values()) {
       const all = host === '0.0.0.0' || host === '::';
-      const hosts = all ? Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)) : [host];
+      const hosts = all ? localAddresses() : [host];
       for (const one of hosts) {
         if (!parseAddress(one.replace(/%.*/, ''))) continue;
         const [a, b, c, d] = parsedAddress;
@@ -338,8 +345,11 @@ export class Sensor implements SensorControl {
     await this.#closeServers();
     this.#listening.close();
     const flowsOpen = this.workers.lives.reduce((sum, life) => sum + life.flowsOpen, 0);
-    if (!inTime)
-      this.#log.warn('the time to stop was over before all packets were read', { stopTimeoutMs: this.#settings.run.stopTimeoutMs });
+    const packetsLeft = this.workers.lives.reduce((sum, { pulse }) => sum + (pulse?.waitingPackets ?? 0), 0);
+    if (!inTime || packetsLeft > 0) {
+      const { stopTimeoutMs } = this.#settings.run;
+      this.#log.warn('not all packets were read: the time to stop was over, or a worker was dead', { stopTimeoutMs, packetsLeft });
+    }
     this.#log.info('stopped', { flowsOpen, ...statsLine(report) });
     for (const { name, total, parts, balances } of report.ledger) {
       if (!balances) this.#log.error('the ledger does not balance', { name, total, parts: Object.fromEntries(parts) });
@@ -348,6 +358,8 @@ export class Sensor implements SensorControl {
   }
 
   async #closeServers(): Promise<void> {
+    // A reload under way would open again what is closed here.
+    await this.#reloading;
     await this.#metrics?.close();
     await this.#health?.close();
     await this.#control?.close();

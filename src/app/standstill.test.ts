@@ -52,6 +52,9 @@ test('an interface that was made anew, and a file that is damaged, tell nothing'
     writeFileSync(`${path}.stopped`, text);
     assert.equal(sinceNoted(path, listInterfaces()), null, text);
   }
+  writeFileSync(`${path}.stopped`, JSON.stringify({ notedAtMs: Date.now() + 3_600_000, interfaces: [null, 7, { index: loopback.index }] }));
+  const odd = sinceNoted(path, listInterfaces());
+  assert.deepEqual(odd, { sinceMs: 0, isExact: false, unseen: [] }, 'a clock that was set back, and what is no count');
 });
 
 test('a folder that cannot be written does not hold up the stop', () => {

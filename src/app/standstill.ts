@@ -64,9 +64,10 @@ export function sinceNoted(controlPath: string, list: readonly InterfaceState[])
   }
   const unseen: Unseen[] = [];
   for (const before of stop.interfaces) {
-    const now = list.find(({ index, name }) => index === before.index && name === before.name);
-    if (now === undefined || !(now.rxPackets >= before.packets)) continue;
+    const now = list.find(({ index, name }) => index === before?.index && name === before.name);
+    if (now === undefined || !(now.rxPackets >= before.packets && now.rxBytes >= before.bytes)) continue;
     unseen.push({ name: now.name, packets: now.rxPackets - before.packets, bytes: now.rxBytes - before.bytes });
   }
-  return { sinceMs: Date.now() - stop.notedAtMs, isExact: stop.isStop === true, unseen };
+  // The clock may have been set back.
+  return { sinceMs: Math.max(0, Date.now() - stop.notedAtMs), isExact: stop.isStop === true, unseen };
 }

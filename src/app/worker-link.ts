@@ -18,6 +18,8 @@ export interface WorkerStart {
   readonly ring: { readonly fd: number; readonly ringBytes: number } | null;
   /** As in capture/ring.ts: how far the ring has been read. Shared, so that a new worker goes on where a dead one ended. */
   readonly ringState: SharedArrayBuffer;
+  /** One word: bytes of batches that are under way to the main thread (app/under-way.ts). */
+  readonly underWay: SharedArrayBuffer;
   /** One socket of each end-point. */
   readonly endpoints: readonly { readonly fd: number; readonly url: string }[];
   readonly ownSockets: readonly OwnSocket[];
@@ -47,6 +49,8 @@ export type FromWorker =
   | { readonly type: 'running'; readonly waitingPackets: number; readonly kernel: KernelCounts }
   | { readonly type: 'pulse'; readonly pulse: Pulse }
   | { readonly type: 'batch'; readonly bytes: ArrayBuffer; readonly calls: number }
+  /** Calls of batches that were not sent: the main thread is held up. */
+  | { readonly type: 'lost'; readonly calls: number }
   | { readonly type: 'watched'; readonly watched: Watched }
   /** It cannot begin, and ends. */
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly what: string; readonly why: string; readonly next: string }

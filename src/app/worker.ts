@@ -15,7 +15,7 @@ import { weirdCounts, weirds } from '../base/weird.ts';
 import { EndpointReader, REGION_BYTES } from '../capture/endpoint-reader.ts';
 import { Packet } from '../capture/packet.ts';
 import { type KernelCounts, takeKernelCounts } from '../capture/packet-socket.ts';
-import { mapRing, RingReader, unmapRing } from '../capture/ring.ts';
+import { INTERFACES_MAX, mapRing, RingReader, unmapRing } from '../capture/ring.ts';
 import { systemCalls } from '../capture/syscalls.ts';
 import { parseEndpoint } from '../capture/tunnel-endpoint.ts';
 import { flowsInUse } from '../flow/flow-table.ts';
@@ -30,6 +30,7 @@ import { type PacketList, SHARES, setFilter, setOwnSockets, setShedding } from '
 import { finishPipeline, lastBug, passTime, processPacket, resetPipeline } from './pipeline.ts';
 import { RecordWriter } from './record-writer.ts';
 import { Shedding } from './shedding.ts';
+import { UnderWay } from './under-way.ts';
 import { Watches } from './watches.ts';
 import type { FromWorker, Pulse, ToWorker, WorkerStart } from './worker-link.ts';
 
@@ -57,7 +58,8 @@ if (start.processor >= 0) {
   calls?.setAffinity(mask);
 }
 
-const interfaces = start.ring === null ? 0 : 1024;
+/** Numbers for Packet.interfaceId: those of the ring's interfaces, behind them those of the end-points. */
+const firstEndpointId = start.ring === null ? 0 : INTERFACES_MAX;
 const ringState = new Int32Array(start.ringState);
 try {
   if (start.ring !== null) mapRing(start.ring.fd, ringRegion.at, start.ring.ringBytes);
@@ -71,7 +73,7 @@ const ring = start.ring === null ? null : new RingReader(ringRegion.at, start.ri
 const regionBytes = Math.min(REGION_BYTES, Math.floor((packetRegion.end - packetRegion.at) / Math.max(1, start.endpoints.length)));
 const endpoints = start.endpoints.map(({ fd, url }, i) => {
   const at = packetRegion.at + i * (regionBytes - (regionBytes % ALIGN_BYTES));
-  return new EndpointReader(fd, parseEndpoint(url), { at, end: at + regionBytes - (regionBytes % ALIGN_BYTES) }, interfaces + i);
+  return new EndpointReader(fd, parseEndpoint(url), { at, end: at + regionBytes - (regionBytes % ALIGN_BYTES) }, firstEndpointId + i);
 });
 const fds = Buffer.alloc(POLLFD_BYTES * (endpoints.length + 1));
 const polled = [...(start.ring === null ? [] : [start.ring.fd]), ...start.endpoints.map(({ fd }) => fd)];
@@ -94,12 +96,19 @@ function watch(at: number, end: number): void {
 
 /** Since the last pulse. */
 let hasHandedOver = false;
+const underWay = new UnderWay(start.underWay, settings.output.queueBytesMax);
+/** Calls that the main thread has not been told of. */
+let lostCalls = 0;
 
 function write(at: number, end: number, records: number): void {
   if (start.discard) return;
+  hasHandedOver = true;
+  if (!underWay.send(end - at)) {
+    lostCalls += records;
+    return;
+  }
   const copy = bytes.buffer.slice(at, end) as ArrayBuffer;
   say({ type: 'batch', bytes: copy, calls: records }, [copy]);
-  hasHandedOver = true;
 }
 
 const encode = start.records === 'whole' ? encodeCall : encodeLine;
@@ -173,6 +182,10 @@ function beat(nowMs: number): void {
 
 function handOver(): void {
   writer.flush();
+  if (lostCalls > 0) {
+    say({ type: 'lost', calls: lostCalls });
+    lostCalls = 0;
+  }
   for (const watched of watches.take()) say({ type: 'watched', watched });
   // What was handed over shall stand in the counters too when somebody asks.
   const nowMs = performance.now();

@@ -8,6 +8,7 @@ import { SensorError } from '../base/errors.ts';
 import type { LogLevel } from '../base/settings.ts';
 import type { KernelCounts } from '../capture/packet-socket.ts';
 import type { WorkerState } from './report.ts';
+import { UnderWay } from './under-way.ts';
 import type { Watched } from './watches.ts';
 import type { FromWorker, Pulse, ToWorker, WorkerStart } from './worker-link.ts';
 
@@ -24,6 +25,8 @@ export interface WorkersEvents {
   /** A life begins to read; what the kernel counted until then, and what of it waits in the ring. */
   readonly onRunning: (life: WorkerLife, waitingPackets: number, kernel: KernelCounts) => void;
   readonly onBatch: (bytes: Uint8Array, calls: number) => void;
+  /** Calls of batches that a worker could not send. */
+  readonly onLost: (calls: number) => void;
   readonly onWatched: (watched: Watched) => void;
   readonly onLog: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
@@ -50,6 +53,9 @@ export class WorkerLife {
   /** Resolves the start. */
   onStarted: () => void = () => {};
   thread: Worker | null = null;
+  underWay: UnderWay | null = null;
+  /** It was ended because it gave no sign of life for so long, milliseconds; 0 when it was not. */
+  silentMs = 0;
   startedAtMs = 0;
   pulseAtMs = 0;
 
@@ -86,6 +92,7 @@ export class Workers {
   #whole = true;
   #onAllStopped: () => void = () => {};
   readonly #timers = new Set<NodeJS.Timeout>();
+  #checkedAtMs = performance.now();
 
   constructor(count: number, startOf: (worker: number, life: number) => WorkerStart, events: WorkersEvents) {
     this.lives = Array.from({ length: count }, (_, worker) => new WorkerLife(worker));
@@ -110,9 +117,12 @@ export class Workers {
     life.state = 'starting';
     life.startedAtMs = Date.now();
     life.pulseAtMs = performance.now();
+    life.silentMs = 0;
     let thread: Worker;
     try {
-      thread = new Worker(new URL('./worker.ts', import.meta.url), { workerData: this.#startOf(life.worker, life.restarts) });
+      const start = this.#startOf(life.worker, life.restarts);
+      life.underWay = new UnderWay(start.underWay, start.settings.output.queueBytesMax);
+      thread = new Worker(new URL('./worker.ts', import.meta.url), { workerData: start });
     } catch (cause) {
       // The system has no thread to spare: perhaps later.
       if (onFirstError !== undefined) throw cause;
@@ -154,7 +164,7 @@ export class Workers {
       livedMs,
       restartInMs: waitMs,
       exitCode: code,
-      reason: error === null ? 'it was stopped from outside' : (error.stack ?? error.message),
+      reason: reasonOf(life, error),
     });
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
@@ -203,7 +213,11 @@ export class Workers {
         if (life.state === 'stuck') life.state = 'running';
         break;
       case 'batch':
+        life.underWay?.take(message.bytes.byteLength);
         this.#events.onBatch(new Uint8Array(message.bytes), message.calls);
+        break;
+      case 'lost':
+        this.#events.onLost(message.calls);
         break;
       case 'watched':
         this.#events.onWatched(message.watched);
@@ -225,11 +239,18 @@ export class Workers {
   /** Marks those that give no sign of life, and ends them after a minute; call it once a second. A clock that is set does not matter. */
   check(): void {
     const nowMs = performance.now();
+    const sinceMs = nowMs - this.#checkedAtMs;
+    this.#checkedAtMs = nowMs;
     for (const life of this.lives) {
+      // This thread stood still itself (a machine or container that was paused): what they said meanwhile is still to be read.
+      if (sinceMs > STUCK_MS) life.pulseAtMs = nowMs;
       const silentMs = nowMs - life.pulseAtMs;
       if (life.state === 'running' && silentMs > STUCK_MS) life.state = 'stuck';
       // It will not come back by itself.
-      if (life.state === 'stuck' && silentMs > HOPELESS_MS) void life.thread?.terminate();
+      if ((life.state === 'stuck' || life.state === 'starting') && silentMs > HOPELESS_MS) {
+        life.silentMs = Math.round(silentMs);
+        void life.thread?.terminate();
+      }
     }
   }
 
@@ -263,4 +284,10 @@ export class Workers {
     for (const timer of this.#timers) clearTimeout(timer);
     await Promise.all(this.lives.map(async ({ thread }) => await thread?.terminate()));
   }
+}
+
+/** Why a life has ended. */
+function reasonOf(life: WorkerLife, error: Error | null): string {
+  if (error !== null) return error.stack ?? error.message;
+  return life.silentMs === 0 ? 'it was stopped from outside' : `it gave no sign of life for ${life.silentMs} ms and was ended`;
 }

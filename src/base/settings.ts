@@ -1,7 +1,8 @@
 /**
- * The settings of the hot path: every limit with its unit in its name and its default. One value for a run: a stage
- * copies what it needs when it is reset. base/settings-schema.ts says what each means and what it may be; it is
- * loaded only where a configuration is read, because that costs more than a short read.
+ * The settings and their defaults, with the unit in the name. One value for a run: a stage copies what it needs when it
+ * is reset, and a reload puts another value in its place (base/settings-change.ts says which settings may change so).
+ * base/settings-schema.ts says what each means and what it may be; it is loaded only where a configuration is read,
+ * because that costs more than a short read.
  */
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { type InterfaceState, listInterfaces, matchInterfaces, readMessages } from './interfaces.ts';
 
 function state(name: string): InterfaceState {
-  const rest = { kind: '', rxPackets: 0, rxBytes: 0, rxDropped: 0 };
+  const rest = { kind: '', tunnelPort: 0, rxPackets: 0, rxBytes: 0, rxDropped: 0 };
   return { index: 1, name, up: true, carrier: true, loopback: false, mtu: 1500, type: 1, ...rest };
 }
 
@@ -34,8 +34,22 @@ test('an interface is read from its message, whatever is around it', () => {
   const datagram = Buffer.concat([message(16, 0, body), message(3, 0, Buffer.alloc(4))]);
   const list: InterfaceState[] = [];
   assert.equal(readMessages(datagram, list), true);
-  const rest = { kind: 'veth', rxPackets: 5, rxBytes: 700, rxDropped: 3 };
+  const rest = { kind: 'veth', tunnelPort: 0, rxPackets: 5, rxBytes: 700, rxDropped: 3 };
   assert.deepEqual(list, [{ index: 4, name: 'eni7', up: false, carrier: false, loopback: false, mtu: 9001, type: 1, ...rest }]);
+});
+
+test('the port of a tunnel device is read, of other devices the same attribute means something else', () => {
+  const port = (kind: string, type: number, value: Buffer): number | undefined => {
+    const info = Buffer.concat([attribute(1, Buffer.from(`${kind}\0`)), attribute(2, attribute(type, value))]);
+    const list: InterfaceState[] = [];
+    readMessages(message(16, 0, Buffer.concat([link(1, 4, 0x1002), attribute(18, info)])), list);
+    return list[0]?.tunnelPort;
+  };
+  assert.equal(port('vxlan', 15, Buffer.from([0x12, 0xb5])), 4789);
+  assert.equal(port('geneve', 5, Buffer.from([0x17, 0xc1])), 6081);
+  assert.equal(port('geneve', 15, Buffer.from([0x17, 0xc1])), 0);
+  assert.equal(port('bridge', 15, Buffer.from([0x12, 0xb5])), 0);
+  assert.equal(port('vxlan', 15, Buffer.from([0x12])), 0);
 });
 
 test('a dump that was disturbed, an error, and a cut datagram are told apart', () => {

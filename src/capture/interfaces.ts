@@ -10,6 +10,7 @@
  *   nlmsghdr   | length 4 | type 2 | flags 2 | sequence 4 | port 4 |
  *   ifinfomsg  | family 1 | - 1 | type 2 | index 4 | flags 4 | change 4 |
  *   rtattr     | length 2 | type 2 | value, "length" minus 4 bytes |
+ *   tunnels    IFLA_LINKINFO { IFLA_INFO_KIND "vxlan", IFLA_INFO_DATA { ..._PORT 2 B in network order } }
  *
  * Bounds: 64 KiB a datagram, 4,096 datagrams, eight dumps when interfaces change meanwhile. Raises nothing: where the
  * kernel refuses, the list is empty. Leaves out addresses, which interface belongs to which bridge, and the state of
@@ -31,6 +32,8 @@ export interface InterfaceState {
   readonly type: number;
   /** "veth", "bridge", "vxlan" ...; "" for one that belongs to hardware, and for loopback. */
   readonly kind: string;
+  /** UDP port on which the kernel takes the packets of a vxlan or geneve device; 0 of others. */
+  readonly tunnelPort: number;
   /** Packets and bytes received since it was made, and packets that the kernel or the card dropped. */
   readonly rxPackets: number;
   readonly rxBytes: number;
@@ -57,6 +60,12 @@ const IFLA_MTU = 4;
 const IFLA_LINKINFO = 18;
 const IFLA_STATS64 = 23;
 const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+/** Attributes of IFLA_INFO_DATA, by kind: the port in network order. */
+const portAttributes: ReadonlyMap<string, number> = new Map([
+  ['vxlan', 15],
+  ['geneve', 5],
+]);
 /** Of struct rtnl_link_stats64, which is all u64. */
 const RX_PACKETS_AT = 0;
 const RX_BYTES_AT = 16;
@@ -128,6 +137,7 @@ function interfaceOf(message: Buffer, at: number, end: number): InterfaceState {
   let name = '';
   let mtu = 0;
   let kind = '';
+  let tunnelPort = 0;
   let rxPackets = 0;
   let rxBytes = 0;
   let rxDropped = 0;
@@ -136,8 +146,10 @@ function interfaceOf(message: Buffer, at: number, end: number): InterfaceState {
     if (type === IFLA_IFNAME) name = text(message, value, valueEnd);
     else if (type === IFLA_MTU && length >= 4) mtu = message.readUInt32LE(value);
     else if (type === IFLA_LINKINFO) {
-      eachAttribute(message, value, valueEnd, (info, kindAt, kindEnd) => {
-        if (info === IFLA_INFO_KIND) kind = text(message, kindAt, kindEnd);
+      // The kernel writes the kind before its data.
+      eachAttribute(message, value, valueEnd, (info, infoAt, infoEnd) => {
+        if (info === IFLA_INFO_KIND) kind = text(message, infoAt, infoEnd);
+        else if (info === IFLA_INFO_DATA) tunnelPort = portOf(kind, message, infoAt, infoEnd);
       });
     } else if (type === IFLA_STATS64 && length >= RX_MISSED_AT + 8) {
       rxPackets = Number(message.readBigUInt64LE(value + RX_PACKETS_AT));
@@ -154,10 +166,20 @@ function interfaceOf(message: Buffer, at: number, end: number): InterfaceState {
     mtu,
     type: message.readUInt16LE(at + 2),
     kind,
+    tunnelPort,
     rxPackets,
     rxBytes,
     rxDropped,
   };
+}
+
+function portOf(kind: string, message: Buffer, at: number, end: number): number {
+  const wanted = portAttributes.get(kind);
+  let port = 0;
+  eachAttribute(message, at, end, (type, value, valueEnd) => {
+    if (type === wanted && valueEnd - value >= 2) port = message.readUInt16BE(value);
+  });
+  return port;
 }
 
 function eachAttribute(message: Buffer, from: number, end: number, take: (type: number, at: number, end: number) => void): void {

@@ -48,7 +48,8 @@ const ARPHRD_LOOPBACK = 772;
 const RAW_IP_DEVICES: readonly number[] = [519, 768, 769, 776, 778, 823, 0xfffe];
 const LINKTYPE_ETHERNET = 1;
 const LINKTYPE_RAW = 101;
-const INTERFACES_MAX = 1024;
+/** Interfaces that one reader tells apart; "interfaceId" is below it. */
+export const INTERFACES_MAX: number = 1024;
 
 /** Packets and their bytes on the wire, by the kernel's number of the interface. */
 export interface InterfaceCounts {

@@ -9,6 +9,7 @@ import { SensorError } from '../../base/errors.ts';
 import { defaultSettings, type Settings } from '../../base/settings.ts';
 import { ask } from '../control/client.ts';
 import { controlPath } from '../control/path.ts';
+import { sourcesOf } from '../named-sources.ts';
 import { writeText } from '../output.ts';
 import type { SensorReport } from '../report.ts';
 import { coloursOf, widthOf } from '../terminal.ts';
@@ -106,9 +107,7 @@ function readSettings(path: string | undefined): { settings: Settings; path: str
 /** What the command line names; else what the configuration does; else what the running sensor listens to. */
 function named(settings: Settings, options: DoctorOptions, sensor: SensorReport | null): Settings {
   const { capture } = settings;
-  const given = options.interface !== undefined || options.endpoint !== undefined;
-  let interfaces = [...(options.interface ?? (given ? [] : capture.interfaces))];
-  let endpoints = [...(options.endpoint ?? (given ? [] : capture.endpoints))];
+  let { interfaces, endpoints } = sourcesOf(options, settings);
   if (interfaces.length + endpoints.length === 0 && sensor !== null) {
     interfaces = [...new Set(sensor.interfaces.map(({ pattern }) => pattern))];
     endpoints = sensor.endpoints.map(({ url }) => url);

@@ -1,0 +1,26 @@
+/**
+ * What is under way from a worker to the main thread: bytes of batches that the one has sent and the other has not taken
+ * yet. The main thread takes them at once, unless the system holds it up: a disk that answers nothing while a line of the
+ * log is written, for example. What waits then is bounded as what waits for the output is; the rest is lost and counted.
+ */
+export class UnderWay {
+  /** One word, shared by both ends. */
+  readonly #bytes: Int32Array;
+  readonly #bytesMax: number;
+
+  constructor(shared: SharedArrayBuffer, bytesMax: number) {
+    this.#bytes = new Int32Array(shared);
+    this.#bytesMax = bytesMax;
+  }
+
+  /** False when there is no room for a batch of so many bytes; it must not be sent then. */
+  send(bytes: number): boolean {
+    if (Atomics.load(this.#bytes, 0) + bytes > this.#bytesMax) return false;
+    Atomics.add(this.#bytes, 0, bytes);
+    return true;
+  }
+
+  take(bytes: number): void {
+    Atomics.sub(this.#bytes, 0, bytes);
+  }
+}
