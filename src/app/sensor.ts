@@ -261,8 +261,10 @@ export class Sensor implements SensorControl {
         return { ok: false, text: `not reloaded, nothing was changed: these need a restart: ${describeChanges(restart)}` };
       }
       this.#output?.reopen();
-      if (live.length === 0) this.#readAtMs = Date.now();
-      if (live.length === 0) return { ok: true, text: `reloaded ${configuration}: no setting has changed` };
+      if (live.length === 0) {
+        this.#readAtMs = Date.now();
+        return { ok: true, text: `reloaded ${configuration}: no setting has changed` };
+      }
       await this.#metrics?.update(settings.metrics);
       try {
         this.#listening.change(settings);
