@@ -385,7 +385,7 @@ test('on a terminal: redrawn in place, Ctrl-C ends it and gives the cursor back'
   for (const command of [`stats --watch 0.1`, 'top']) {
     const { child, said, ended } = start(
       SCRIPT,
-      ['-qec', `stty cols 80 rows 30; '${launcher}' ${command} --socket '${socket}'`, '/dev/null'],
+      ['-qec', `stty cols 80 rows 30; exec '${launcher}' ${command} --socket '${socket}'`, '/dev/null'],
       { stdio: ['pipe', 'pipe', 'pipe'], env },
     );
     await until('two pictures', () => said.out.split('\x1b[H').length > 2);
