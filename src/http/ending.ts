@@ -140,6 +140,8 @@ function addGap(call: number, server: boolean, missing: number): void {
   const d = (call << 5) + (server ? D_RESPONSE : D_REQUEST);
   D[d + D_GAP] += missing;
   D[d + t.D_BODY] += missing;
+  // What is kept is the first part of the body, never two parts joined over a hole.
+  K[(call << CALL_SHIFT) + C_FLAGS] |= server ? t.RESPONSE_STOPPED : t.REQUEST_STOPPED;
   K[(call << CALL_SHIFT) + C_WEIRDS] |= h.GAP_IN_BODY;
   K[(call << CALL_SHIFT) + C_CAUSES] |= t.CAUSE_GAP;
 }

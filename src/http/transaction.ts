@@ -82,7 +82,7 @@ export const RESPONSE_DONE = 8;
 export const HAS_CLIENT_IP = 16;
 export const IS_HEAD = 32;
 export const IS_CONNECT = 64;
-/** Memory ran out for the kept body of this side: nothing more is kept. */
+/** Nothing more of the body of this side is kept: memory ran out, or a hole lies before what comes. */
 export const REQUEST_STOPPED = 128;
 export const RESPONSE_STOPPED = 256;
 export const SEVERAL_CODINGS = 512;

@@ -50,6 +50,15 @@ const layer = z
   })
   .describe('One outer layer, outermost first.');
 
+const maskedPlace = z.strictObject({
+  rule: z.string().describe('Name of the masking rule.'),
+  kind: z.string().describe('Detector by which it was found; "field" for a name, "pattern" for one of the user.'),
+  in: z.string().describe('request.body, response.header ...: side, and method, host, path, query, header, cookie, body, trailer or reason.'),
+  field: z.string().optional().describe('Name of the header, cookie or parameter; path of the member, "items.0.card".'),
+  at: z.number().int().min(0).describe('First byte of the masked value in the text of its place, as it stands in the record.'),
+  end: z.number().int().min(0).describe('One past its last byte.'),
+});
+
 export const apiCallSchema = z.strictObject({
   schema: z.literal(SCHEMA),
   id: z.string().describe('sensor.epoch.worker.sequence; never changes.'),
@@ -104,6 +113,19 @@ export const apiCallSchema = z.strictObject({
   }),
   encapsulation: z.array(layer),
   weirds: z.array(z.string()).optional().describe('Oddities of this call, by name (docs/weirds.md).'),
+  filters: z
+    .array(z.strictObject({ pipeline: z.string(), rule: z.string().describe('"" when none fitted and the rest is let through.') }))
+    .optional()
+    .describe('Pipelines that let the call through, and by which of their rules.'),
+  shed: z.array(z.enum(['bodies', 'headers'])).optional().describe('What was left out of the record because the sensor was overloaded.'),
+  masked: z
+    .strictObject({
+      found: z.number().int().min(0).describe('Sensitive values that were found.'),
+      reported: z.number().int().min(1).optional().describe('How many of them were only reported, by their rule, and stand as they were.'),
+      places: z.array(maskedPlace).optional().describe('The first 256 of them.'),
+    })
+    .optional()
+    .describe('What was masked; not there when the record was not masked at all.'),
 });
 
 export type ApiCall = z.infer<typeof apiCallSchema>;

@@ -76,7 +76,7 @@ function call(row: number, o: Made = {}): number {
 const nowMs = (ms: number): number => (START_MS + ms) | 0;
 const due = (ms: number, all = false): string[] => {
   const out: string[] = [];
-  for (let record = nextDue(nowMs(ms), all); record !== undefined; record = nextDue(nowMs(ms), all)) out.push(record.toString());
+  for (let due = nextDue(nowMs(ms), all); due !== undefined; due = nextDue(nowMs(ms), all)) out.push(due.record.toString());
   return out;
 };
 /** Makes more than one place known, so that calls that are not whole wait. */
@@ -148,7 +148,7 @@ test('a call that is not whole waits for the whole one', () => {
   const [a, b] = twoPlaces();
   const half = call(a, { causes: t.CAUSE_GAP });
   assert.equal(judge(half), WAIT);
-  park(half, Buffer.from('half'));
+  park(half, Buffer.from('half'), 1);
   assert.equal(callsParked(), 1);
   assert.deepEqual(due(1000), []);
   assert.equal(judge(call(b, { ms: 5 })), PASS);
@@ -162,7 +162,7 @@ test('a call that is not whole goes out alone when its window is over', () => {
   const [a] = twoPlaces();
   const half = call(a, { causes: t.CAUSE_GAP });
   assert.equal(judge(half), WAIT);
-  park(half, Buffer.from('half'));
+  park(half, Buffer.from('half'), 1);
   assert.deepEqual(due(2000), []);
   assert.deepEqual(due(2001), ['half']);
   assert.equal(callsParked(), 0);
@@ -174,11 +174,11 @@ test('of two that are not whole the better one goes, in either order', () => {
     const places = twoPlaces();
     const [first, second] = [0, 1].map((i) => call(places[i], { causes: t.CAUSE_GAP, gap: i === better ? 10 : 500, ms: i }));
     assert.equal(judge(first), WAIT);
-    park(first, Buffer.from('first'));
+    park(first, Buffer.from('first'), 1);
     if (better === 0) assert.equal(judge(second), DUPLICATE);
     else {
       assert.equal(judge(second), WAIT);
-      park(second, Buffer.from('second'));
+      park(second, Buffer.from('second'), 1);
     }
     assert.deepEqual(due(0, true), [better === 0 ? 'first' : 'second']);
     assert.equal(countOf('calls.duplicate'), 1);
@@ -190,10 +190,10 @@ test('a response counts for more than bytes', () => {
   const [a, b] = twoPlaces();
   const bare = call(a, { causes: t.NO_RESPONSE, answered: false });
   judge(bare);
-  park(bare, Buffer.from('bare'));
+  park(bare, Buffer.from('bare'), 1);
   const gapped = call(b, { causes: t.CAUSE_GAP, gap: 1e9 });
   assert.equal(judge(gapped), WAIT);
-  park(gapped, Buffer.from('gapped'));
+  park(gapped, Buffer.from('gapped'), 1);
   assert.deepEqual(due(0, true), ['gapped']);
 });
 
@@ -231,8 +231,8 @@ test('only so many bytes wait; a call that is not whole is handed on at once bey
   const [a] = twoPlaces();
   const first = call(a, { causes: t.CAUSE_GAP });
   assert.equal(judge(first), WAIT);
-  park(first, Buffer.alloc(120));
+  park(first, Buffer.alloc(120), 1);
   assert.equal(judge(call(a, { sequence: 5000, causes: t.CAUSE_GAP })), PASS);
-  assert.equal(nextDue(0, true)?.length, 120);
+  assert.equal(nextDue(0, true)?.record.length, 120);
   assert.equal(judge(call(a, { sequence: 9000, causes: t.CAUSE_GAP })), WAIT);
 });

@@ -62,6 +62,7 @@ let responseCell = -1;
 /** Records that wait, oldest first: when they are due, and the cells of both sides. */
 interface Parked {
   readonly record: Buffer;
+  readonly routes: number;
   readonly rank: number;
   readonly timeMs: number;
   readonly request: number;
@@ -201,17 +202,17 @@ function rankOf(call: number): number {
   return (flags & t.HAS_REQUEST ? 4e12 : 0) + (flags & t.HAS_RESPONSE ? 2e12 : 0) + (K[k + t.C_CAUSES] === 0 ? 1e12 : 0) - missing;
 }
 
-/** Keeps the record of the call that `judge` has just told to wait. */
-export function park(call: number, record: Buffer): void {
+/** Keeps the record of the call that `judge` has just told to wait, and where it is to go. */
+export function park(call: number, record: Buffer, routes: number): void {
   parkedBytes += record.length;
   const first = requestCell >= 0 ? requestCell : responseCell;
-  parked.push({ record, rank: rankOf(call), timeMs: cells[first + 1], request: requestCell, response: responseCell });
+  parked.push({ record, routes, rank: rankOf(call), timeMs: cells[first + 1], request: requestCell, response: responseCell });
   if (requestCell >= 0) cells[requestCell + 7] = parked.length;
   if (responseCell >= 0) cells[responseCell + 7] = parked.length;
 }
 
 /** The next parked record whose window is over (`nowMs`: packet time, ms, int32), or undefined. */
-export function nextDue(nowMs: number, all: boolean): Buffer | undefined {
+export function nextDue(nowMs: number, all: boolean): { readonly record: Buffer; readonly routes: number } | undefined {
   while (parkedFrom < parked.length) {
     const p = parked[parkedFrom];
     if (p !== undefined) {
@@ -220,7 +221,7 @@ export function nextDue(nowMs: number, all: boolean): Buffer | undefined {
       letGo(p.response);
       parked[parkedFrom++] = undefined;
       parkedBytes -= p.record.length;
-      return p.record;
+      return p;
     }
     parkedFrom++;
   }

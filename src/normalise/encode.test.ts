@@ -215,7 +215,7 @@ test('holes in a body', () => {
   const call = checked(
     linesOf([get('/'), ['<', 'HTTP/1.1 200 OK\r\nContent-Length: 5000000020\r\n\r\nabc'], ['<', 5_000_000_007], ['<', 'defghijklm']])[0],
   );
-  assert.deepEqual(call.response?.body, { bytes: 5_000_000_020, kept: 13, text: 'abcdefghijklm', cut: true, gapBytes: 5_000_000_007 });
+  assert.deepEqual(call.response?.body, { bytes: 5_000_000_020, kept: 3, text: 'abc', cut: true, gapBytes: 5_000_000_007 });
   assert.deepEqual(call.causes, ['gap']);
 });
 

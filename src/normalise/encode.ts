@@ -8,13 +8,11 @@ import { kernels } from '../base/simd.ts';
 import { writeAddress } from '../base/write-address.ts';
 import { describePath } from '../decode/encapsulation.ts';
 import { FLAGS, INTERFACE, IS_IPV6, KEY_A, KEY_B, PATH, PORTS, ROW_SHIFT, rows } from '../flow/flow-table.ts';
-import { contentStatus, decodeContent } from '../http/content-coding.ts';
-import { CODING_CORRUPT, callWeirds } from '../http/head.ts';
-import { CORRUPT, OUTPUT_FULL } from '../http/inflate.ts';
-import { PROXY_SOURCE, PROXY_VERSION } from '../http/proxy-protocol.ts';
+import { callWeirds } from '../http/head.ts';
 import * as t from '../http/transaction.ts';
+import { clientIpOfCall } from './call-client-ip.ts';
 import { causes, SCHEMA } from './causes.ts';
-import { clientIpOf, resetClientIp } from './client-ip.ts';
+import { resetClientIp } from './client-ip.ts';
 import {
   type Literal,
   literal,
@@ -27,6 +25,7 @@ import {
   writeText,
   writeTimeUs,
 } from './json.ts';
+import { O_AT, O_CUT, O_DECODED, O_END, O_REQUEST, O_RESPONSE, openBody, opened, resetOpening } from './open-body.ts';
 import { writePathTemplate } from './path-template.ts';
 import { locateTarget, target, writeHost } from './target.ts';
 
@@ -35,6 +34,7 @@ const W = words;
 const R = rows;
 const K = t.calls;
 const D = t.doubles;
+const O = opened;
 const { CALL_SHIFT, REQUEST, RESPONSE, D_REQUEST, D_RESPONSE, D_FIRST, D_LAST, D_BODY, D_GAP, C_FLAGS, C_CAUSES, C_FLOW, C_CLIENT } = t;
 const {
   S_HEAD,
@@ -44,8 +44,6 @@ const {
   S_TEXT,
   S_TEXT_END,
   S_VERSION,
-  S_BODY,
-  S_KEPT,
   S_CODING,
   S_TYPE,
   S_TRAILER,
@@ -57,8 +55,9 @@ const { HAS_REQUEST, HAS_RESPONSE } = t;
 /** Room that one record may need at most: every byte of heads, trailers and bodies escaped to six. */
 export const RECORD_BYTES_MAX: number = 12 << 20;
 const SCRATCH_BYTES = 1 << 20;
-/** Decoded bodies and path templates. */
-export const SCRATCH: number = outputRegion.end - 2 * SCRATCH_BYTES;
+/** Opened bodies of both sides, and path templates. */
+const SCRATCH: number = outputRegion.end - 3 * SCRATCH_BYTES;
+const TEMPLATE: number = SCRATCH + 2 * SCRATCH_BYTES;
 
 const COMMA = 44;
 const QUOTE = 34;
@@ -124,7 +123,6 @@ const L_WEIRD: readonly Literal[] = callWeirds.map((name) => literal(`"${name}"`
 
 let prefix: Literal = literal('');
 let sequence = 0;
-let bodyBytes = 0;
 let pathTexts: Literal[] = [];
 let believesAll = true;
 
@@ -132,7 +130,7 @@ let believesAll = true;
 export function resetEncoder(settings: Settings, epoch: string, worker: number): void {
   prefix = literal(`${settings.sensor.id}.${epoch}.${worker}.`);
   sequence = 0;
-  bodyBytes = settings.http.bodyBytes;
+  resetOpening(settings);
   pathTexts = [];
   believesAll = settings.http.trustedProxies.length === 0;
   resetClientIp(settings.http.trustedProxies);
@@ -143,8 +141,20 @@ export function writeId(to: number): number {
   return writeNumber(writeLiteral(to, prefix), ++sequence);
 }
 
-/** Writes the record of a call as one line; returns the offset after its line feed. At least RECORD_BYTES_MAX bytes must be free at `to`. */
+/** Writes the record of a call as one line, as it was on the wire; returns the offset after its line feed. At least RECORD_BYTES_MAX bytes must be free at `to`. */
 export function encodeCall(call: number, to: number): number {
+  openBody(call, REQUEST, SCRATCH);
+  openBody(call, RESPONSE, SCRATCH + SCRATCH_BYTES);
+  return endRecord(encodeMembers(call, to));
+}
+
+/** What stands behind the last member of a record. */
+export function endRecord(to: number): number {
+  return writeLiteral(to, L_END);
+}
+
+/** Writes all members of the record but the end of the object: others may follow. The bodies of the call have been opened. */
+export function encodeMembers(call: number, to: number): number {
   const k = call << CALL_SHIFT;
   const flags = K[k + C_FLAGS];
   const f = K[k + C_FLOW] << ROW_SHIFT;
@@ -204,7 +214,7 @@ export function encodeCall(call: number, to: number): number {
   o = path === 0 ? writeLiteral(o, L_NO_ENCAPSULATION) : writeLiteral(writeLiteral(o, L_ENCAPSULATION), pathText(path));
   const weirds = K[k + t.C_WEIRDS];
   if (weirds !== 0) o = writeList(writeLiteral(o, L_WEIRDS), weirds, L_WEIRD);
-  return writeLiteral(o, L_END);
+  return o;
 }
 
 /** The names of the set bits, and the list's closing bracket. */
@@ -247,7 +257,7 @@ function writeRequest(to: number, k: number, d: number): number {
   if (isConnect) o = writeLiteral(o, L_NULL);
   else {
     B[o++] = QUOTE;
-    if (pathEnd > pathAt) o = writeAny(o, SCRATCH, writePathTemplate(pathAt, pathEnd, SCRATCH));
+    if (pathEnd > pathAt) o = writeAny(o, TEMPLATE, writePathTemplate(pathAt, pathEnd, TEMPLATE));
     else if (pathAt !== targetAt) B[o++] = 47;
     B[o++] = QUOTE;
   }
@@ -305,7 +315,7 @@ function writeFieldsAndBody(to: number, k: number, s: number, d: number): number
   const total = D[d + D_BODY];
   if (total === 0) return writeLiteral(o, L_NO_BODY);
   o = writeNumber(writeLiteral(o, L_BODY), total);
-  return writeLiteral(writeBody(o, k, s, d, total), L_END_SIDE);
+  return writeLiteral(writeBody(o, k, s, d), L_END_SIDE);
 }
 
 const fieldsKernel = kernels === null ? null : kernels.writeFields;
@@ -334,28 +344,14 @@ function writeFields(to: number, block: number, table: number, n: number): numbe
   return o;
 }
 
-/** From `,"kept":` on. */
-function writeBody(to: number, k: number, s: number, d: number, total: number): number {
+/** From `,"kept":` on; the body has been opened. */
+function writeBody(to: number, k: number, s: number, d: number): number {
   const block = K[s + S_HEAD];
   const table = t.fieldTable(block, K[s + S_HEAD_BYTES]);
-  let at = K[s + S_BODY];
-  let end = at + K[s + S_KEPT];
-  let cut = K[s + S_KEPT] < total - D[d + D_GAP] || D[d + D_GAP] > 0;
-  let decoded = false;
-  const coding = K[s + S_CODING];
-  if (coding !== 0 && end > at) {
-    const n = decodeBody(k, block, table, K[s + S_FIELDS], coding - 1, at, end);
-    if (n >= 0) {
-      decoded = true;
-      at = SCRATCH;
-      end = SCRATCH + n;
-      if (contentStatus[0] === OUTPUT_FULL) cut = true;
-      else if (contentStatus[0] === CORRUPT) {
-        cut = true;
-        K[k + t.C_WEIRDS] |= CODING_CORRUPT;
-      }
-    }
-  }
+  const i = s === k + REQUEST ? O_REQUEST : O_RESPONSE;
+  const at = O[i + O_AT];
+  const end = O[i + O_END];
+  const cut = O[i + O_CUT] !== 0;
   let o = to;
   if (end > at) {
     const textEnd = cut ? wholeTextEnd(at, end) : end;
@@ -371,11 +367,12 @@ function writeBody(to: number, k: number, s: number, d: number, total: number): 
       B[o++] = QUOTE;
     }
   } else o = writeNumber(writeLiteral(o, L_KEPT), 0);
+  const coding = K[s + S_CODING];
   if (coding !== 0) {
     o = writeAny(writeLiteral(o, L_CODING), t.valueAt(block, table, coding - 1), t.valueEnd(block, table, coding - 1));
     B[o++] = QUOTE;
   }
-  if (decoded) o = writeLiteral(o, L_DECODED);
+  if (O[i + O_DECODED] !== 0) o = writeLiteral(o, L_DECODED);
   if (cut) o = writeLiteral(o, L_CUT);
   if (D[d + D_GAP] > 0) o = writeNumber(writeLiteral(o, L_GAP), D[d + D_GAP]);
   if (K[s + S_TYPE] !== 0) {
@@ -383,28 +380,6 @@ function writeBody(to: number, k: number, s: number, d: number, total: number): 
     B[o++] = QUOTE;
   }
   return o;
-}
-
-/** Content-decodes the kept bytes into the scratch area; -1 when they stay as they are. */
-function decodeBody(k: number, block: number, table: number, fields: number, coding: number, at: number, end: number): number {
-  let codingAt = t.valueAt(block, table, coding);
-  let codingEnd = t.valueEnd(block, table, coding);
-  if (K[k + C_FLAGS] & t.SEVERAL_CODINGS) {
-    // RFC 9110, 5.3: several fields of one name are one list.
-    codingAt = SCRATCH + SCRATCH_BYTES;
-    codingEnd = codingAt;
-    for (let i = 0; i < fields && codingEnd < codingAt + 4096; i++) {
-      const n = t.nameAt(block, table, i);
-      const e = t.nameEnd(block, table, i);
-      if (e - n !== 16 || B.toString('latin1', n, e).toLowerCase() !== 'content-encoding') continue;
-      const v = t.valueAt(block, table, i);
-      const stop = Math.min(t.valueEnd(block, table, i), v + 1024);
-      if (codingEnd > codingAt) B[codingEnd++] = COMMA;
-      B.copyWithin(codingEnd, v, stop);
-      codingEnd += stop - v;
-    }
-  }
-  return decodeContent(codingAt, codingEnd, at, end, SCRATCH, SCRATCH + bodyBytes);
 }
 
 /** The client's address by the headers that proxies write. But for the plain case it makes strings. */
@@ -419,34 +394,7 @@ function writeClientIp(to: number, k: number, addressAt: number, addressEnd: num
     const end = t.valueEnd(block, table, plain - 1);
     if (isIpv4(at, end)) return writeLiteral(writePlain(to, at, end), L_FROM_FORWARDED_FOR);
   }
-  let forwarded = '';
-  let forwardedFor = '';
-  let realIp = '';
-  const fields = K[k + C_FLAGS] & t.HAS_CLIENT_IP ? K[s + S_FIELDS] : 0;
-  for (let i = 0; i < fields; i++) {
-    const length = t.nameEnd(block, table, i) - t.nameAt(block, table, i);
-    if (length !== 9 && length !== 15) continue;
-    const name = B.toString('latin1', t.nameAt(block, table, i), t.nameEnd(block, table, i)).toLowerCase();
-    const value = B.toString('latin1', t.valueAt(block, table, i), t.valueEnd(block, table, i));
-    if (name === 'forwarded') forwarded = forwarded === '' ? value : `${forwarded}, ${value}`;
-    else if (name === 'x-forwarded-for') forwardedFor = forwardedFor === '' ? value : `${forwardedFor}, ${value}`;
-    else if (name === 'x-real-ip') realIp = realIp === '' ? value : `${realIp}, ${value}`;
-  }
-  const proxy = K[k + t.C_PROXY];
-  let proxySource = '';
-  if (proxy !== 0) {
-    const w = proxy >> 2;
-    const end = writeAddress(
-      SCRATCH,
-      W[w + PROXY_VERSION],
-      W[w + PROXY_SOURCE],
-      W[w + PROXY_SOURCE + 1],
-      W[w + PROXY_SOURCE + 2],
-      W[w + PROXY_SOURCE + 3],
-    );
-    proxySource = B.toString('latin1', SCRATCH, end);
-  }
-  const found = clientIpOf(forwarded, forwardedFor, realIp, proxySource, B.toString('latin1', addressAt, addressEnd));
+  const found = clientIpOfCall(k, B.toString('latin1', addressAt, addressEnd));
   let o = to + B.write(found.address, to, 'latin1');
   o = writeLiteral(o, L_SOURCE);
   o += B.write(found.source, o, 'latin1');

@@ -12,6 +12,8 @@ export interface FormatContext {
   readonly version: string;
   /** Wall clock, milliseconds since the epoch: for formats that note when an output was opened and closed. */
   readonly now: () => number;
+  /** Pipelines whose calls it holds; left out where there are none. */
+  readonly pipelines?: readonly string[];
 }
 
 export interface Format {

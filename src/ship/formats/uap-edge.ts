@@ -8,7 +8,9 @@
  *                   "headers", "body" },
  *     "response": { "status", "headers", "body" },
  *     "txn-meta-data": { "source_info": { "version", "type", "pool_id", "instance_id" },
- *                        "sdp_info": { "skipped", "found", "transformed", "locations" } } }
+ *                        "filter_info": { "filter_name" },
+ *                        "sdp_info": { "skipped", "found", "transformed",
+ *                                      "locations": [{ "name", "type", "location", "field", "start", "end" }] } } }
  *
  * Keys with a star are required; where the request was not captured, the required ones of it are empty strings.
  *
@@ -16,8 +18,8 @@
  * holds one record or a list. These choices are `UapEdgeOptions`; nothing outside this file depends on them. `version`
  * is the setting formats.uapEdgeVersion.
  *
- * Left out: `filter_info` and `data_extractions`, which have nothing to say until the record has; `sdp_info` says
- * `skipped` for the same reason.
+ * Left out: `data_extractions`, which has nothing to say. `sdp_info` says `skipped` for records that were not masked.
+ * `filter_name` names the rule of the pipeline that the output belongs to, or of the first that let the call through.
  */
 import type { ApiCall } from '../../normalise/api-call.ts';
 import { type Body, type Headers, timeOf } from './call-parts.ts';
@@ -62,15 +64,40 @@ function bodyOf(body: Body, coding: UapEdgeOptions['body']): string | undefined 
   return body.text ?? (body.base64 === undefined ? undefined : Buffer.from(body.base64, 'base64').toString('latin1'));
 }
 
+/** "request.body" is REQUEST_BODY. */
+function locationOf(place: string): string {
+  return place.replace('.', '_').toUpperCase();
+}
+
+function maskedOf({ masked }: ApiCall): unknown {
+  if (masked === undefined) return { skipped: true, found: 0, transformed: 0, locations: [] };
+  const locations = (masked.places ?? []).map(({ rule, kind, in: place, field, at, end }) => ({
+    name: rule,
+    type: kind,
+    location: locationOf(place),
+    field,
+    start: at,
+    end,
+  }));
+  return { skipped: false, found: masked.found, transformed: masked.found - (masked.reported ?? 0), locations };
+}
+
+function filterOf({ filters }: ApiCall, pipelines: readonly string[]): unknown {
+  const by = filters?.find(({ pipeline }) => pipelines.includes(pipeline)) ?? filters?.[0];
+  return by === undefined ? undefined : { filter_name: by.rule };
+}
+
 export function uapEdge(options: UapEdgeOptions = uapEdgeDefaults): Format {
   let formatVersion = '';
   let sourceInfo: unknown;
+  let pipelines: readonly string[] = [];
   const isArray = options.framing === 'array';
   return {
     name: 'uap-edge',
     mediaType: isArray ? 'application/json' : 'application/x-ndjson',
     begin(context: FormatContext): string {
       formatVersion = context.settings.formats.uapEdgeVersion;
+      pipelines = context.pipelines ?? [];
       sourceInfo = {
         version: context.version,
         type: 'sensor',
@@ -110,7 +137,7 @@ export function uapEdge(options: UapEdgeOptions = uapEdgeDefaults): Format {
                 headers: headersOf(response.headers, options.headers),
                 body: bodyOf(response.body, options.body),
               },
-        'txn-meta-data': { source_info: sourceInfo, sdp_info: { skipped: true, found: 0, transformed: 0, locations: [] } },
+        'txn-meta-data': { source_info: sourceInfo, filter_info: filterOf(call, pipelines), sdp_info: maskedOf(call) },
       });
       return isArray ? `${index === 0 ? '' : ','}\n${text}` : `${text}\n`;
     },

@@ -1,0 +1,88 @@
+/**
+ * Opening a body: the kept bytes of one side as the record shows them, with content-codings undone where they can be.
+ * What looks at bodies before they are recorded opens them itself, may put other bytes in their place, and then lets
+ * the encoder write what `opened` says.
+ */
+import { bytes } from '../base/arena.ts';
+import type { Settings } from '../base/settings.ts';
+import { contentStatus, decodeContent } from '../http/content-coding.ts';
+import { CODING_CORRUPT } from '../http/head.ts';
+import { CORRUPT, OUTPUT_FULL } from '../http/inflate.ts';
+import * as t from '../http/transaction.ts';
+
+const B = bytes;
+const K = t.calls;
+const D = t.doubles;
+const COMMA = 44;
+/** Bytes of one Content-Encoding field, and of all of them, that are looked at. */
+const FIELD_BYTES_MAX = 1024;
+const CODINGS_BYTES_MAX = 4096;
+/** Room that `openBody` needs. */
+export const OPENED_BYTES_MAX: number = 1 << 20;
+
+/** Four words for each side of the call at hand: where its text lies, and whether codings were undone and something is missing. */
+export const opened: Int32Array = new Int32Array(8);
+const O = opened;
+export const O_REQUEST = 0;
+export const O_RESPONSE = 4;
+export const O_AT = 0;
+export const O_END = 1;
+/** 1: a coding was undone. */
+export const O_DECODED = 2;
+/** 1: it is not the whole body. */
+export const O_CUT = 3;
+
+let bodyBytes = 0;
+
+export function resetOpening(settings: Settings): void {
+  bodyBytes = settings.http.bodyBytes;
+}
+
+/** Opens the body of one side (REQUEST or RESPONSE) into `opened`; uses OPENED_BYTES_MAX bytes at `room` when it has to decode. */
+export function openBody(call: number, side: number, room: number): void {
+  const k = call << t.CALL_SHIFT;
+  const s = k + side;
+  const d = (call << 5) + (side === t.REQUEST ? t.D_REQUEST : t.D_RESPONSE);
+  const i = side === t.REQUEST ? O_REQUEST : O_RESPONSE;
+  const at = K[s + t.S_BODY];
+  const kept = K[s + t.S_KEPT];
+  const gap = D[d + t.D_GAP];
+  O[i + O_AT] = at;
+  O[i + O_END] = at + kept;
+  O[i + O_DECODED] = 0;
+  O[i + O_CUT] = gap > 0 || kept < D[d + t.D_BODY] ? 1 : 0;
+  if (K[s + t.S_CODING] === 0 || kept === 0) return;
+  const n = decode(k, s, at, at + kept, room);
+  if (n < 0) return;
+  O[i + O_AT] = room;
+  O[i + O_END] = room + n;
+  O[i + O_DECODED] = 1;
+  const status = contentStatus[0];
+  if (status === OUTPUT_FULL || status === CORRUPT) O[i + O_CUT] = 1;
+  if (status === CORRUPT) K[k + t.C_WEIRDS] |= CODING_CORRUPT;
+}
+
+/** Content-decodes the kept bytes into `room`; -1 when they stay as they are. */
+function decode(k: number, s: number, at: number, end: number, room: number): number {
+  const block = K[s + t.S_HEAD];
+  const table = t.fieldTable(block, K[s + t.S_HEAD_BYTES]);
+  const coding = K[s + t.S_CODING] - 1;
+  let codingAt = t.valueAt(block, table, coding);
+  let codingEnd = t.valueEnd(block, table, coding);
+  if (K[k + t.C_FLAGS] & t.SEVERAL_CODINGS) {
+    // RFC 9110, 5.3: several fields of one name are one list.
+    codingAt = room + OPENED_BYTES_MAX - 2 * CODINGS_BYTES_MAX;
+    codingEnd = codingAt;
+    for (let i = 0; i < K[s + t.S_FIELDS] && codingEnd < codingAt + CODINGS_BYTES_MAX; i++) {
+      const n = t.nameAt(block, table, i);
+      const e = t.nameEnd(block, table, i);
+      if (e - n !== 16 || B.toString('latin1', n, e).toLowerCase() !== 'content-encoding') continue;
+      const v = t.valueAt(block, table, i);
+      const stop = Math.min(t.valueEnd(block, table, i), v + FIELD_BYTES_MAX);
+      if (codingEnd > codingAt) B[codingEnd++] = COMMA;
+      B.copyWithin(codingEnd, v, stop);
+      codingEnd += stop - v;
+    }
+  }
+  return decodeContent(codingAt, codingEnd, at, end, room, room + bodyBytes);
+}

@@ -1,0 +1,35 @@
+/**
+ * The filesystem as the spool needs it. `nodeFiles` (node-files.ts) is the real one; tests put one in its place that
+ * loses what was not synced, tears writes and runs full. Errors are those of Node: an Error with `code`.
+ */
+export interface OpenFile {
+  /** Writes at an offset; returns how many bytes were written, which may be fewer than given, as on a full disk. */
+  write(bytes: Uint8Array, position: number): Promise<number>;
+  /** Returns how many bytes were read: fewer than asked for only at the end of the file. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /** fdatasync(2) */
+  sync(): Promise<void>;
+  truncate(length: number): Promise<void>;
+  size(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface Files {
+  /** `create`: made when it is not there, mode 0600; else ENOENT. Read and write. */
+  open(path: string, create: boolean): Promise<OpenFile>;
+  /** Whole small file; null when it is not there. */
+  readAll(path: string): Promise<Uint8Array | null>;
+  /** Names in a directory. */
+  list(directory: string): Promise<string[]>;
+  /** With its parents, mode 0700. */
+  makeDirectory(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  /** Nothing when it is not there. */
+  remove(path: string): Promise<void>;
+  /** fsync of a directory. */
+  syncDirectory(path: string): Promise<void>;
+  /** Bytes that this user may still write, and the size of the filesystem. */
+  space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>;
+  /** An exclusive lock that ends with the process; null: another one has it (its pid, or 0). */
+  lock(path: string): Promise<{ release(): Promise<void> } | { readonly heldBy: number }>;
+}

@@ -1,0 +1,150 @@
+/**
+ * The filesystem of this machine (files.ts), through Node. The lock is flock(2): it ends with the process, however that
+ * ends, and needs no cleaning up. Who has it is written in the file that is locked.
+ */
+import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
+import { constants as osConstants } from 'node:os';
+import { dirname } from 'node:path';
+import { codeOf, errnoReason, SensorError } from '../base/errors.ts';
+import { errnoName, systemCalls } from '../capture/syscalls.ts';
+import type { Files, OpenFile } from './files.ts';
+
+const FILE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
+const LOCK_EX_NB = 2 | 4;
+
+class NodeFile implements OpenFile {
+  readonly #handle: FileHandle;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  async write(bytes: Uint8Array, position: number): Promise<number> {
+    return (await this.#handle.write(bytes, 0, bytes.length, position)).bytesWritten;
+  }
+
+  async read(into: Uint8Array, position: number): Promise<number> {
+    let read = 0;
+    while (read < into.length) {
+      const { bytesRead } = await this.#handle.read(into, read, into.length - read, position + read);
+      if (bytesRead === 0) break;
+      read += bytesRead;
+    }
+    return read;
+  }
+
+  async sync(): Promise<void> {
+    await this.#handle.datasync();
+  }
+
+  async truncate(length: number): Promise<void> {
+    await this.#handle.truncate(length);
+  }
+
+  async size(): Promise<number> {
+    return (await this.#handle.stat()).size;
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+}
+
+export const nodeFiles: Files = {
+  async open(path, create) {
+    return new NodeFile(await open(path, constants.O_RDWR | (create ? constants.O_CREAT : 0), FILE_MODE));
+  },
+  async readAll(path) {
+    try {
+      return await readFile(path);
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return null;
+      throw error;
+    }
+  },
+  async list(directory) {
+    return await readdir(directory);
+  },
+  async makeDirectory(path) {
+    await makeDirectory(path);
+  },
+  async rename(from, to) {
+    await rename(from, to);
+  },
+  async remove(path) {
+    await rm(path, { force: true });
+  },
+  async syncDirectory(path) {
+    const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+  async space(path) {
+    const { bavail, blocks, bsize } = await statfs(path);
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+  },
+  lock(path) {
+    return Promise.resolve().then(() => lockFile(path));
+  },
+};
+
+/** With its parents. Not by `recursive`: that never ends where a filesystem says ENOENT to everything, as /proc does. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, DIRECTORY_MODE);
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return;
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeDirectory(dirname(path));
+    await mkdir(path, DIRECTORY_MODE);
+  }
+  try {
+    // What is made must not be gone after a crash, with all that was put into it.
+    await nodeFiles.syncDirectory(dirname(path));
+  } catch {
+    // The parent may be one that this user may not read.
+  }
+}
+
+function lockFile(path: string): Awaited<ReturnType<Files['lock']>> {
+  const calls = systemCalls();
+  if (calls === null) {
+    const next = 'Run the sensor on 64-bit Linux with glibc, or with spool.level: memory.';
+    throw new SensorError('system-unsupported', `Cannot lock ${path}`, 'system calls are not to be had here', next);
+  }
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, FILE_MODE);
+  const result = calls.flock(fd, LOCK_EX_NB);
+  if (result < 0) {
+    closeSync(fd);
+    if (-result === osConstants.errno.EWOULDBLOCK) return { heldBy: holderOf(path) };
+    throw Object.assign(new Error(`flock: ${errnoReason(errnoName(result))}`), { code: errnoName(result) });
+  }
+  try {
+    ftruncateSync(fd, 0);
+    writeSync(fd, `${process.pid}\n`, 0);
+  } catch {
+    // A full disk: the lock holds, it only does not say whose it is.
+  }
+  let isReleased = false;
+  return {
+    release: (): Promise<void> => {
+      if (!isReleased) closeSync(fd);
+      isReleased = true;
+      return Promise.resolve();
+    },
+  };
+}
+
+function holderOf(path: string): number {
+  try {
+    const pid = Number(readFileSync(path, 'utf8'));
+    return Number.isSafeInteger(pid) ? pid : 0;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * Sink `file`: batches are appended to a file in any format.
+ *
+ *   calls.log       what is being written
+ *   calls.log.1     the newest that is full, then .2 and so on, `filesMax` with the one that is written
+ *
+ * Every file is whole in its format: it begins with the format's begin and, once it is rotated, moved away or closed, ends
+ * with its end. One that an earlier run left is continued behind its last whole record (file-resume.ts); one in another
+ * format is rotated away.
+ *
+ * A batch is delivered when fdatasync has returned. One that does not go in wholly is cut off again before the next
+ * attempt, so that a full disk leaves neither a part of a record nor a record twice.
+ *
+ * A file is rotated before a batch would take it beyond `rotateBytes`, and by the first batch of a new period of
+ * `rotateHours`, counted from 1970 in UTC. It is not compressed: other programs read it. When somebody else moves, deletes
+ * or empties it, that is noticed before the next batch, or at once with `reload`.
+ */
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { codeOf } from '../../base/errors.ts';
+import type { FileSinkSettings } from '../../base/settings.ts';
+import type { Batch } from '../batch.ts';
+import { retry } from '../failure.ts';
+import type { Framing } from '../framing.ts';
+import type { Outcome, Problem, Sink } from '../sink.ts';
+import { fileFailure, NoRegularFile } from './file-problems.ts';
+import { resumeAt } from './file-resume.ts';
+
+const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NONBLOCK;
+const MODE = 0o600;
+const HOUR_MS = 3_600_000;
+const BATCH_BYTES_MAX = 8 << 20;
+
+type FileOptions = Pick<FileSinkSettings, 'path' | 'rotateBytes' | 'rotateHours' | 'filesMax'>;
+
+interface OpenFile {
+  readonly handle: FileHandle;
+  readonly inode: number;
+  readonly device: number;
+  readonly bornAtMs: number;
+  /** Bytes of whole batches. */
+  size: number;
+  /** There may be something behind them that has to be cut off. */
+  isDirty: boolean;
+}
+
+export class FileSink implements Sink {
+  readonly concurrencyMax = 1;
+  readonly batchBytesMax = BATCH_BYTES_MAX;
+  readonly #options: FileOptions;
+  readonly #framing: Framing;
+  readonly #now: () => number;
+  readonly #beginBytes: number;
+  #file: OpenFile | null = null;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** Opens nothing yet. `now`: milliseconds since 1970. */
+  constructor(options: FileOptions, framing: Framing, now: () => number = Date.now) {
+    this.#options = options;
+    this.#framing = framing;
+    this.#now = now;
+    this.#beginBytes = framing.begin().length;
+  }
+
+  send(batch: Batch, signal: AbortSignal): Promise<Outcome> {
+    return this.#inTurn(async () => {
+      if (signal.aborted) return retry('aborted', 'The sensor stops', 'The batch is sent again after the next start.');
+      try {
+        await this.#follow();
+        this.#file ??= await this.#open();
+        if (this.#isDue(batch.bytes)) {
+          await this.#rotate();
+          this.#file = await this.#open();
+        }
+        await append(this.#file, this.#textOf(batch, this.#file.size));
+        return { type: 'delivered' };
+      } catch (error) {
+        return fileFailure(this.#options.path, error);
+      }
+    });
+  }
+
+  /** Somebody may have moved the file away: begins a new one then. */
+  reload(): Promise<Problem | null> {
+    return this.#inTurn(async () => {
+      try {
+        await this.#follow();
+        this.#file ??= await this.#open();
+        return null;
+      } catch (error) {
+        return fileFailure(this.#options.path, error).problem;
+      }
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#inTurn(() => this.#leave());
+  }
+
+  /** One after the other: they all depend on the length of the file. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  #textOf(batch: Batch, size: number): Uint8Array {
+    const { separator } = this.#framing;
+    const parts: Uint8Array[] = size === 0 ? [this.#framing.begin()] : [];
+    for (const [i, { bytes }] of batch.records.entries()) {
+      if (separator.length > 0 && (i > 0 || size > this.#beginBytes)) parts.push(separator);
+      parts.push(bytes);
+    }
+    return Buffer.concat(parts);
+  }
+
+  async #open(): Promise<OpenFile> {
+    const { path } = this.#options;
+    const before = await statOf(path);
+    if (before !== null && !before.isFile()) throw new NoRegularFile();
+    const handle = await open(path, FLAGS, MODE);
+    try {
+      if (before === null) await syncFolder(path);
+      const { ino, dev, size, birthtimeMs, mtimeMs } = await handle.stat();
+      const at = await resumeAt(handle, size, this.#framing);
+      if (at !== null) {
+        const bornAtMs = size === 0 ? this.#now() : birthtimeMs || mtimeMs;
+        return { handle, inode: ino, device: dev, bornAtMs, size: at, isDirty: at < size };
+      }
+    } catch (error) {
+      await handle.close().catch(() => undefined);
+      throw error;
+    }
+    await handle.close();
+    await this.#archive();
+    return this.#open();
+  }
+
+  /** Lets go of a file that is not at its path any more, and looks what became of one that was emptied. */
+  async #follow(): Promise<void> {
+    const file = this.#file;
+    if (file === null) return;
+    const found = await statOf(this.#options.path);
+    if (found === null || found.ino !== file.inode || found.dev !== file.device) {
+      await this.#leave();
+      return;
+    }
+    if (file.isDirty || found.size === file.size) return;
+    const at = await resumeAt(file.handle, found.size, this.#framing);
+    file.size = at ?? found.size;
+    file.isDirty = file.size < found.size;
+  }
+
+  #isDue(bytes: number): boolean {
+    const { rotateBytes, rotateHours } = this.#options;
+    const file = this.#file;
+    if (file === null || file.size <= this.#beginBytes) return false;
+    if (rotateBytes > 0 && file.size + bytes > rotateBytes) return true;
+    const periodMs = rotateHours * HOUR_MS;
+    return periodMs > 0 && Math.floor(file.bornAtMs / periodMs) < Math.floor(this.#now() / periodMs);
+  }
+
+  async #rotate(): Promise<void> {
+    const file = this.#file;
+    if (file !== null) await this.#end(file);
+    this.#file = null;
+    await file?.handle.close();
+    await this.#archive();
+  }
+
+  /** Ends the file as far as that is possible, and closes it. */
+  async #leave(): Promise<void> {
+    const file = this.#file;
+    this.#file = null;
+    if (file === null) return;
+    await this.#end(file).catch(() => undefined);
+    await file.handle.close().catch(() => undefined);
+  }
+
+  async #end(file: OpenFile): Promise<void> {
+    await append(file, file.size === 0 ? new Uint8Array() : this.#framing.end());
+  }
+
+  /** Moves the file up, and those before it: only up to the first number that is free, so that a second try loses nothing. */
+  async #archive(): Promise<void> {
+    const { path } = this.#options;
+    const oldMax = this.#options.filesMax - 1;
+    if (oldMax <= 0) await rm(path, { force: true });
+    else {
+      let free = 1;
+      while (free < oldMax && (await statOf(`${path}.${free}`)) !== null) free++;
+      for (let n = free - 1; n >= 1; n--) await rename(`${path}.${n}`, `${path}.${n + 1}`);
+      await rename(path, `${path}.1`);
+    }
+    const prefix = `${basename(path)}.`;
+    for (const name of await readdir(dirname(path))) {
+      const n = name.startsWith(prefix) ? /^[1-9][0-9]*$/.exec(name.slice(prefix.length))?.[0] : undefined;
+      if (n !== undefined && Number(n) > oldMax) await rm(join(dirname(path), name), { force: true });
+    }
+    await syncFolder(path);
+  }
+}
+
+/** All of the bytes, on the disk, or none of them and an error. */
+async function append(file: OpenFile, bytes: Uint8Array): Promise<void> {
+  const { handle } = file;
+  if (file.isDirty) await handle.truncate(file.size);
+  file.isDirty = true;
+  try {
+    for (let written = 0; written < bytes.length; ) {
+      // A disk that fills up takes a part and reports no error; the next write has it.
+      const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, file.size + written);
+      written += bytesWritten;
+    }
+    await handle.datasync();
+  } catch (error) {
+    await handle.truncate(file.size).then(
+      () => {
+        file.isDirty = false;
+      },
+      () => undefined,
+    );
+    throw error;
+  }
+  file.size += bytes.length;
+  file.isDirty = false;
+}
+
+async function statOf(path: string): Promise<Stats | null> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(dirname(path), constants.O_RDONLY);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

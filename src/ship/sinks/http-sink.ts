@@ -1,0 +1,209 @@
+/** Delivery over HTTP, as far as it is the same for every kind: one POST a batch, and what the answer means for it. */
+import { SensorError } from '../../base/errors.ts';
+import type { HttpSinkSettings } from '../../base/settings.ts';
+import { type Auth, authOf } from '../auth/auth.ts';
+import type { Batch } from '../batch.ts';
+import { type Failure, FailureError } from '../failure.ts';
+import { Clocks, compress, HttpClient, type HttpReply, REPLY_BYTES_MAX } from '../http-client.ts';
+import { connectionFailure } from '../problems.ts';
+import type { Outcome, Problem, Sink } from '../sink.ts';
+import { statusOutcome } from '../status-problems.ts';
+import { successOutcome } from './http-reply.ts';
+
+/** The part of the sensor's log that a sink needs. */
+export interface SinkLog {
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+export interface SinkContext {
+  readonly sensorId: string;
+  /** Of Earshot. */
+  readonly version: string;
+  readonly log: SinkLog;
+}
+
+/** What one kind of sink has of its own. */
+export interface HttpSinkKind {
+  /** What is wrong with the settings, as a clause, and what to do; null when nothing is. */
+  check(settings: HttpSinkSettings, url: URL): readonly [why: string, next: string] | null;
+  /** What a token lasts whose answer does not say it. */
+  readonly tokenLifeMs: number;
+}
+
+/** Replies that say how it went with each record are longer; so much more is read for each. */
+const REPLY_BYTES_PER_RECORD = 512;
+const WATCH_INTERVAL_MS = 5_000;
+const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** Fields that say how the message is framed or routed: not for the configuration. */
+const ownFields = new Set([
+  'connection',
+  'content-encoding',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** A URL that a sink can post to. Throws SensorError (config-invalid). */
+function urlOf(name: string, settings: HttpSinkSettings, kind: HttpSinkKind): URL {
+  const what = `Cannot use the sink ${name}`;
+  const url = URL.parse(settings.url);
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    throw new SensorError('config-invalid', what, 'its url is none of https:// or http://', 'Write it as https://HOST/PATH.');
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new SensorError('config-invalid', what, 'its url holds a user or a password', 'Put them into auth: { type: basic, ... }.');
+  }
+  for (const [field, value] of Object.entries(settings.headers)) {
+    if (ownFields.has(field.toLowerCase()) || !FIELD_NAME.test(field) || !FIELD_VALUE.test(value)) {
+      const why = `the header field ${JSON.stringify(field)} cannot be set, or its value has characters that none may have`;
+      throw new SensorError('config-invalid', what, why, 'Take it out of headers, or correct it.');
+    }
+  }
+  const fault = kind.check(settings, url);
+  if (fault !== null) throw new SensorError('config-invalid', what, fault[0], fault[1]);
+  url.hash = '';
+  return url;
+}
+
+export class HttpSink implements Sink {
+  readonly concurrencyMax: number;
+  readonly batchBytesMax: number;
+  readonly #name: string;
+  readonly #settings: HttpSinkSettings;
+  readonly #context: SinkContext;
+  readonly #url: URL;
+  readonly #http: HttpClient;
+  readonly #auth: Auth;
+  readonly #clocks = new Clocks();
+  readonly #watch: NodeJS.Timeout;
+
+  constructor(name: string, settings: HttpSinkSettings, context: SinkContext, kind: HttpSinkKind) {
+    this.#name = name;
+    this.#settings = settings;
+    this.#context = context;
+    this.#url = urlOf(name, settings, kind);
+    this.concurrencyMax = settings.concurrencyMax;
+    this.batchBytesMax = settings.batch.bytesMax;
+    const proxy = { url: settings.proxy, user: settings.proxyUser, password: settings.proxyPassword };
+    this.#http = new HttpClient({
+      url: this.#url,
+      role: '',
+      tls: settings.tls,
+      proxy,
+      http2: settings.http2,
+      connectionsMax: settings.concurrencyMax,
+      requestTimeoutMs: settings.requestTimeoutMs,
+      clocks: this.#clocks,
+    });
+    const tokenHost = settings.auth.type === 'oauth2' ? URL.parse(settings.auth.tokenUrl)?.hostname : undefined;
+    this.#auth = authOf(settings.auth, settings.tls, proxy, {
+      defaultLifeMs: kind.tokenLifeMs,
+      requestTimeoutMs: settings.requestTimeoutMs,
+      clocks: this.#clocks,
+      // tls.serverName is for the host of the sink; where that gives the tokens too, for both.
+      serverName: tokenHost === this.#url.hostname ? settings.tls.serverName : '',
+    });
+    this.#watch = setInterval(() => void this.#lookAtFiles(), WATCH_INTERVAL_MS);
+    this.#watch.unref();
+    if (this.#http.tlsProblem !== null) this.#warn('its certificates cannot be used', this.#http.tlsProblem);
+  }
+
+  /** Ends of the certificates of both sides, milliseconds since 1970; null for none, or not seen yet. */
+  get expiry(): { readonly clientMs: number | null; readonly peerMs: number | null } {
+    return this.#http.expiry;
+  }
+
+  async send(batch: Batch, signal: AbortSignal): Promise<Outcome> {
+    try {
+      const isGzip = this.#settings.compression === 'gzip';
+      const body = isGzip ? await compress(batch.body()) : batch.body();
+      const headers = this.#headers(batch, isGzip);
+      const authorization = await this.#auth.authorization(signal);
+      const reply = await this.#post(batch, headers, body, authorization, signal);
+      if (reply.type !== 'reply') return reply;
+      // 401: one fresh token. What is refused with that too needs somebody's hand.
+      if (reply.status === 401 && this.#auth.refused(authorization)) {
+        const fresh = await this.#auth.authorization(signal);
+        const second = await this.#post(batch, headers, body, fresh, signal);
+        return second.type === 'reply' ? this.#outcome(second, batch) : second;
+      }
+      return this.#outcome(reply, batch);
+    } catch (error) {
+      return error instanceof FailureError ? error.failure : connectionFailure(error, this.#http.whom, this.#clocks.skew);
+    }
+  }
+
+  async reload(): Promise<Problem | null> {
+    const problems = [this.#http.reload(), this.#auth.reload()];
+    return problems.find((problem) => problem !== null) ?? null;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#watch);
+    await Promise.all([this.#http.close(), this.#auth.close()]);
+  }
+
+  async #post(
+    batch: Batch,
+    headers: Readonly<Record<string, string>>,
+    body: Uint8Array,
+    authorization: string,
+    signal: AbortSignal,
+  ): Promise<HttpReply | Failure> {
+    return await this.#http.request({
+      method: 'POST',
+      url: this.#url,
+      headers: authorization === '' ? headers : { ...headers, authorization },
+      body,
+      signal,
+      replyBytesMax: REPLY_BYTES_MAX + batch.records.length * REPLY_BYTES_PER_RECORD,
+    });
+  }
+
+  #outcome(reply: HttpReply, batch: Batch): Outcome {
+    const { whom } = this.#http;
+    if (reply.status >= 200 && reply.status < 300) return successOutcome(reply, batch.records.length, this.#url, whom);
+    return statusOutcome(reply, this.#url, whom, this.#auth.credentials, this.#clocks.skew, Date.now());
+  }
+
+  #headers(batch: Batch, isGzip: boolean): Record<string, string> {
+    const headers: Record<string, string> = {
+      'content-type': batch.mediaType,
+      accept: 'application/json',
+      'user-agent': `earshot/${this.#context.version}`,
+      'idempotency-key': batch.id,
+    };
+    const values: Readonly<Record<string, string>> = {
+      batch: batch.id,
+      records: String(batch.records.length),
+      sensor: this.#context.sensorId,
+      sink: this.#name,
+    };
+    for (const [field, template] of Object.entries(this.#settings.headers)) {
+      headers[field.toLowerCase()] = template.replace(/\{(batch|records|sensor|sink)\}/g, (_all, key: string) => values[key]);
+    }
+    if (isGzip) headers['content-encoding'] = 'gzip';
+    return headers;
+  }
+
+  /** Certificates are replaced as whole files, by rename or by a link set anew: looking is surer than being told. */
+  async #lookAtFiles(): Promise<void> {
+    if (!this.#http.hasChanged() && !this.#auth.hasChanged()) return;
+    const problem = await this.reload();
+    if (problem === null) this.#context.log.info('certificates were read anew', { sink: this.#name });
+    else this.#warn('new certificates cannot be used; those of before stay', problem);
+  }
+
+  #warn(message: string, { code, what, next }: Problem): void {
+    this.#context.log.warn(message, { sink: this.#name, code, what, next });
+  }
+}

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { linesOf, Rig } from '../../../test/support/spool-rig.ts';
+import { spoolKeys } from './keys.ts';
+import { exportRecords, purgeSpool, repairSpool, spoolStatus, verifySpool } from './offline.ts';
+
+const DIRECTORY = '/spool';
+
+/** Two segments: one with three frames, closed; one with a frame, as a killed process leaves it. */
+async function filled(): Promise<Rig> {
+  const rig = new Rig();
+  let spool = await rig.open({ compression: 'none' });
+  await rig.store(spool, ['a1', 'a2'], ['b1'], ['c1']);
+  await rig.close(spool);
+  spool = await rig.open({ compression: 'none' });
+  await rig.store(spool, ['d1']);
+  await rig.timers.pass(1100);
+  rig.kill();
+  return rig;
+}
+
+async function exported(rig: Rig): Promise<{ text: string; records: number; corruptFrames: number }> {
+  let text = '';
+  const sums = await exportRecords(
+    DIRECTORY,
+    (lines) => {
+      text += Buffer.from(lines).toString().replaceAll('\n', ' ');
+      return Promise.resolve();
+    },
+    { files: rig.disk.files() },
+  );
+  return { text, ...sums };
+}
+
+function flip(rig: Rig, what: string): void {
+  const path = rig.segments().find((name) => rig.disk.bytesOf(name)?.includes(what)) ?? '';
+  rig.disk.flip(path, rig.disk.bytesOf(path)?.indexOf(what) ?? 0, 0);
+}
+
+test('status and verify say what is there, also beside a running sensor', async () => {
+  const rig = await filled();
+  const files = rig.disk.files();
+  const status = await spoolStatus(DIRECTORY, { files });
+  assert.deepEqual([status.usedBy, status.records, status.segments.length], [-1, 5, 2]);
+  assert.deepEqual(status.segments[0].recordsByPipeline, { all: 4 });
+  assert.deepEqual(
+    status.cursors.map(({ name, ackedSequence }) => [name, ackedSequence]),
+    [['sink', 0]],
+  );
+  assert.deepEqual(status.problems, [`${status.segments[1].name}: it was not closed`]);
+  const spool = await rig.open();
+  await rig.store(spool, ['e1']);
+  const beside = await verifySpool(DIRECTORY, { files: rig.disk.files() });
+  assert.deepEqual([beside.usedBy, beside.records, beside.problems], [1002, 6, []]);
+  await rig.close(spool);
+});
+
+test('verify finds damage and what is missing; repair leaves what is whole', async () => {
+  const rig = await filled();
+  flip(rig, 'b1');
+  flip(rig, 'd1');
+  const files = rig.disk.files();
+  const { problems } = await verifySpool(DIRECTORY, { files });
+  assert.equal(problems.filter((problem) => /the frame of 1 records at [0-9]+ is damaged/.test(problem)).length, 2, problems.join('\n'));
+  assert.deepEqual((await spoolStatus(DIRECTORY, { files })).problems.length, 2, 'the notes alone do not show it');
+  const { mended } = await repairSpool(DIRECTORY, { files });
+  assert.equal(mended.length, 2);
+  assert.deepEqual(await exported(rig), { text: 'a1 a2 c1 ', records: 3, corruptFrames: 0 });
+  assert.equal(rig.disk.names().filter((name) => name.includes('/quarantine/')).length, 2);
+  const after = await verifySpool(DIRECTORY, { files });
+  assert.deepEqual(
+    after.problems.map((problem) => problem.replace(/^.*segment: /, '')),
+    ['1 records are missing behind 2', '1 records are missing at the end'],
+    'what is missing stays missing',
+  );
+  assert.deepEqual(await repairSpool(DIRECTORY, { files }), { mended: [] });
+  const spool = await rig.open();
+  assert.deepEqual(await linesOf(spool), ['a1', 'a2', 'c1']);
+  await rig.close(spool);
+});
+
+test('export gives all records that can be read, with the keys that it needs', async () => {
+  const rig = await filled();
+  assert.deepEqual(await exported(rig), { text: 'a1 a2 b1 c1 d1 ', records: 5, corruptFrames: 0 });
+  const keys = spoolKeys(Buffer.alloc(32, 1));
+  const spool = await rig.open({}, { keys });
+  await rig.store(spool, ['secret']);
+  await rig.close(spool);
+  await assert.rejects(exported(rig), { code: 'spool-key' });
+  const { records } = await exportRecords(DIRECTORY, () => Promise.resolve(), { files: rig.disk.files(), keys });
+  assert.equal(records, 6);
+});
+
+test('purge removes everything but the memory of the numbers', async () => {
+  const rig = await filled();
+  flip(rig, 'b1');
+  const before = await rig.open().then(async (spool) => {
+    await linesOf(spool);
+    const { lastSequence } = spool.state();
+    await rig.close(spool);
+    return lastSequence;
+  });
+  assert.ok(rig.disk.names().some((name) => name.includes('/quarantine/')));
+  const { segments } = await purgeSpool(DIRECTORY, { files: rig.disk.files() });
+  assert.equal(segments, 0, 'what is acked by all was removed at the end');
+  const again = await filled();
+  await purgeSpool(DIRECTORY, { files: again.disk.files() });
+  assert.deepEqual(again.disk.names(), ['/spool/lock', '/spool/state']);
+  const spool = await again.open();
+  assert.deepEqual([spool.state().corruptRecords, spool.state().readers[0].queued], [0, 0]);
+  await again.store(spool, ['new']);
+  assert.ok(spool.state().lastSequence > 5);
+  assert.deepEqual(await linesOf(spool), ['new']);
+  await again.close(spool);
+  assert.ok(before > 0);
+});
+
+test('what changes the spool is refused beside a running sensor, and where there is none', async () => {
+  const rig = new Rig();
+  const spool = await rig.open();
+  const files = rig.disk.files();
+  for (const command of [repairSpool, purgeSpool]) await assert.rejects(command(DIRECTORY, { files }), { code: 'spool-locked' });
+  await assert.rejects(
+    exportRecords(DIRECTORY, () => Promise.resolve(), { files }),
+    { code: 'spool-locked' },
+  );
+  await rig.close(spool);
+  for (const command of [spoolStatus, verifySpool, repairSpool, purgeSpool]) {
+    await assert.rejects(command('/no/such/directory'), { code: 'spool-missing', why: 'it does not exist' });
+  }
+});

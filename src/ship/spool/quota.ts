@@ -1,0 +1,128 @@
+/**
+ * Lets the oldest go: what all readers have acked, and beyond the quota (bytes, age) what they have not. Always whole
+ * segments, the oldest first; the one that is being written stays, so that a quota smaller than one frame holds the
+ * newest frame. What a reader had not acked of a segment is counted as expired for this reader, exactly.
+ *
+ * Before a segment is removed the cursors and the state are written, so that nothing seems to be missing after a crash.
+ * Where they cannot be written, as on a full disk, it goes all the same: room is more than a count.
+ */
+import type { Files } from '../files.ts';
+import type { Contents, DropReason } from './contents.ts';
+import type { SpoolLogger } from './logger.ts';
+import { type Segment, segmentSequence } from './segment.ts';
+
+/** A segment is too old when it was found so this many times in a row, a second apart: clocks jump, and are put right. */
+const TOO_OLD_TIMES = 60;
+const HOUR_MS = 3_600_000;
+
+export interface QuotaOptions {
+  readonly files: Files;
+  readonly directory: string;
+  readonly contents: Contents;
+  readonly bytesMax: number;
+  readonly ageHoursMax: number;
+  readonly log: SpoolLogger;
+  /** Writes cursors and state; never throws. */
+  readonly saveMarks: () => Promise<void>;
+}
+
+export class Quota {
+  /** Segments up to it were removed on purpose. */
+  removedSequence: number;
+  removedRecords: number;
+  readonly #options: QuotaOptions;
+  /** Dropped, and not yet removed. */
+  #dropped: Segment[] = [];
+  #removing: Promise<void> = Promise.resolve();
+  #timesMemoryTooOld = 0;
+
+  constructor(options: QuotaOptions, removed: { readonly removedSequence: number; readonly removedRecords: number }) {
+    this.#options = options;
+    this.removedSequence = removed.removedSequence;
+    this.removedRecords = removed.removedRecords;
+  }
+
+  /** Room for that many bytes more. */
+  async makeRoom(bytes: number): Promise<void> {
+    const { contents, bytesMax } = this.#options;
+    this.#dropDone();
+    for (let oldest = this.#oldest(); oldest !== null && contents.bytes + bytes > bytesMax; oldest = this.#oldest()) {
+      this.#drop(oldest, 'quota');
+    }
+    await this.#remove();
+  }
+
+  /** Once a second. */
+  async tick(nowMs: number): Promise<void> {
+    const { contents, bytesMax, ageHoursMax } = this.#options;
+    this.#dropDone();
+    for (let oldest = this.#oldest(); oldest !== null && contents.bytes > bytesMax; oldest = this.#oldest()) this.#drop(oldest, 'quota');
+    for (let oldest = this.#oldest(); oldest !== null; oldest = this.#oldest()) {
+      oldest.timesTooOld = nowMs - oldest.newestAtMs > ageHoursMax * HOUR_MS ? oldest.timesTooOld + 1 : 0;
+      if (oldest.timesTooOld < TOO_OLD_TIMES) break;
+      this.#drop(oldest, 'age');
+    }
+    const waiting = contents.held.waiting[0];
+    const isTooOld = waiting?.isAccepted === true && nowMs - waiting.acceptedAtMs > ageHoursMax * HOUR_MS;
+    this.#timesMemoryTooOld = isTooOld ? this.#timesMemoryTooOld + 1 : 0;
+    if (this.#timesMemoryTooOld >= TOO_OLD_TIMES) contents.expireWaiting(nowMs - ageHoursMax * HOUR_MS);
+    await this.#remove();
+  }
+
+  /** Segments whose files somebody has removed. */
+  async findMissing(): Promise<Segment[]> {
+    const { files, directory, contents } = this.#options;
+    const known = contents.segments.filter(({ isMissing }) => !isMissing);
+    const there = new Set((await files.list(directory)).filter((name) => segmentSequence(name) >= 0));
+    return known.filter(({ name, isRemoved }) => !isRemoved && !there.has(name));
+  }
+
+  /** Waits until what was dropped is removed. */
+  async close(): Promise<void> {
+    this.#dropDone();
+    await this.#remove();
+  }
+
+  #oldest(): Segment | null {
+    const oldest = this.#options.contents.segments[0];
+    return oldest?.isSealed === true ? oldest : null;
+  }
+
+  #dropDone(): void {
+    for (let oldest = this.#oldest(); oldest?.isDone === true; oldest = this.#oldest()) this.#drop(oldest, 'done');
+  }
+
+  #drop(segment: Segment, reason: DropReason): void {
+    this.#options.contents.drop(segment, reason);
+    this.removedSequence = Math.max(this.removedSequence, segment.lastSequence);
+    this.removedRecords = Math.max(this.removedRecords, segment.recordsUpTo);
+    this.#dropped.push(segment);
+  }
+
+  #remove(): Promise<void> {
+    if (this.#dropped.length === 0) return this.#removing;
+    this.#removing = this.#removing.then(() => this.#removeDropped());
+    return this.#removing;
+  }
+
+  async #removeDropped(): Promise<void> {
+    const { files, directory, log, saveMarks } = this.#options;
+    const segments = this.#dropped;
+    this.#dropped = [];
+    if (segments.length === 0) return;
+    await saveMarks();
+    for (const segment of segments) {
+      try {
+        await files.remove(segment.path);
+      } catch (error) {
+        log.warn('a file of the spool cannot be removed now', { segment: segment.name, error });
+        this.#dropped.push(segment);
+      }
+    }
+    try {
+      await files.syncDirectory(directory);
+    } catch {
+      // They may come back after a crash, and are known then to be done with.
+    }
+  }
+}
