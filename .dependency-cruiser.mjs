@@ -58,16 +58,23 @@ export default {
     },
     {
       name: 'base-without-packages',
-      comment: 'base/ uses no package, but for settings-schema.ts and config.ts, which declare and read the configuration.',
+      comment: 'base/ uses no package, but for the schemas, config.ts and yaml-file.ts, which declare and read files of settings.',
       severity: 'error',
-      from: { path: '^src/base/', pathNot: `${tests}|^src/base/(settings-schema|config)[.]ts$` },
+      from: { path: '^src/base/', pathNot: `${tests}|^src/base/([a-z]+-schema|config|yaml-file)[.]ts$` },
       to: { dependencyTypes: packages },
     },
     {
       name: 'configuration-needs-zod-and-yaml-only',
       severity: 'error',
-      from: { path: '^src/base/(settings-schema|config)[.]ts$' },
+      from: { path: '^src/base/([a-z]+-schema|config|yaml-file)[.]ts$' },
       to: { dependencyTypes: packages, pathNot: 'node_modules/(zod|yaml)/' },
+    },
+    {
+      name: 'policy-needs-zod-and-re2js-only',
+      comment: 'policy/ checks files of rules with zod, and matches expressions of users with re2js.',
+      severity: 'error',
+      from: { path: '^src/policy/', pathNot: tests },
+      to: { dependencyTypes: packages, pathNot: 'node_modules/(zod|re2js)/' },
     },
     {
       name: 'no-input-or-output-behind-capture',

@@ -11,7 +11,7 @@ import { loadSettings } from '../src/base/config.ts';
 const configuration = process.argv[2];
 const settings = loadSettings(configuration);
 const log = openLog(settings.log);
-const sensor = new Sensor({ settings, configuration, log, records: 'whole' });
+const sensor = new Sensor({ settings, configuration, log });
 process.once('SIGTERM', async () => {
   const report = await sensor.stop();
   process.stdout.write(`${JSON.stringify(report)}\n`);

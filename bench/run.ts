@@ -4,8 +4,9 @@
  *
  *   npm run bench [-- [KIND...] [--runs N] [--quick] [--json FILE]]
  *
- * KIND: small, vxlan, short, large, gzip, reordered, lossy, idle, micro, workers, idle-sensor, live; all of them when
- * none is named, but the last two only as root, where network namespaces can be made and tcpreplay is installed.
+ * KIND: small, vxlan, short, large, gzip, reordered, lossy, idle, micro, workers, kafka, idle-sensor, live; all of them
+ * when none is named, but kafka only where Java, Maven and kcat are installed, and the last two only as root, where
+ * network namespaces can be made and tcpreplay is installed.
  * Earshot writes full JSON lines (all headers, bodies to 4096 bytes) to /dev/null. The peers are Suricata 7 (one
  * thread, no rules, HTTP log with all headers: bench/suricata.yaml) and tcpdump (which only copies), each when
  * installed. All of them run in turn, and medians count. A run apart compares every record with the truth.
@@ -22,6 +23,7 @@ import type { TrafficKind } from '../test/support/traffic-options.ts';
 import { KEPT_BYTES_MAX, readTruth } from '../test/support/truth.ts';
 import { idleCapture, trafficCapture } from './captures.ts';
 import { cannotIdle, runIdleSensor } from './idle-sensor.ts';
+import { cannotRunKafka, runKafka } from './kafka.ts';
 import { cannotReplay, runLive } from './live.ts';
 import { measure, median, type Usage } from './measure.ts';
 import { type Verdict, Verifier, verdictText, verifyStream } from './verify.ts';
@@ -261,7 +263,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { runs: { type: 'string', default: String(RUNS) }, quick: { type: 'boolean', default: false }, json: { type: 'string' } },
 });
-const known: readonly string[] = [...scenarios.map((s) => s.kind), 'idle', 'micro', 'workers', 'idle-sensor', 'live'];
+const known: readonly string[] = [...scenarios.map((s) => s.kind), 'idle', 'micro', 'workers', 'kafka', 'idle-sensor', 'live'];
 const unknown = positionals.filter((kind) => !known.includes(kind));
 const runs = Number(values.runs);
 if (unknown.length > 0 || !(runs >= 1)) {
@@ -279,6 +281,7 @@ const idle = wanted('idle') ? await runIdle(divisor) : undefined;
 const micro = wanted('micro') ? runMicro() : undefined;
 const liveRuns = values.quick ? 1 : Math.min(runs, LIVE_RUNS);
 const workers = wanted('workers') ? await runWorkers(divisor, liveRuns) : undefined;
+const kafka = wanted('kafka') && canRun('kafka', cannotRunKafka()) ? await runKafka(divisor, liveRuns) : undefined;
 const idleSensor = wanted('idle-sensor') && canRun('idle-sensor', cannotIdle()) ? await runIdleSensor(values.quick) : undefined;
 const live =
   wanted('live') && canRun('live', cannotReplay())
@@ -288,7 +291,7 @@ if (values.json !== undefined) {
   const machine = { node: process.version, cpu: os.cpus()[0]?.model, cpus: os.cpus().length };
   fs.writeFileSync(
     values.json,
-    `${JSON.stringify({ machine, quick: values.quick, runs, results, idle, micro, workers, idleSensor, live }, undefined, 2)}\n`,
+    `${JSON.stringify({ machine, quick: values.quick, runs, results, idle, micro, workers, kafka, idleSensor, live }, undefined, 2)}\n`,
   );
 }
 if (results.some((r) => !r.verdict.ok)) process.exitCode = 1;

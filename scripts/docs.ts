@@ -13,6 +13,9 @@ import { type Setting, settingsTable } from '../src/base/settings-table.ts';
 import { weirds } from '../src/base/weird.ts';
 import { apiCallSchema } from '../src/normalise/api-call.ts';
 import { SCHEMA } from '../src/normalise/causes.ts';
+import { advancedFiltersJsonSchema, simpleFiltersJsonSchema } from '../src/policy/filter-files.ts';
+import { maskingJsonSchema } from '../src/policy/masking-file.ts';
+import { defaultMaskingYaml } from '../src/policy/masking-yaml.ts';
 
 function row(...cells: string[]): string {
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |\n`;
@@ -182,6 +185,10 @@ const fixedBounds: readonly (readonly [what: string, bound: string, happens: str
   ],
   ['calls a second that a worker compares with the filters of `tail` and `top`', '10,000', 'further ones are told as left out [drop]'],
   ['calls under way from a worker to the main thread', '`output.queueBytesMax`', 'further ones are lost, as those of a full queue [drop]'],
+  ['rules of a filter file; values of one of their conditions', '200 each', 'the file is refused'],
+  ['a pattern of a filter', '256 bytes', 'the file is refused'],
+  ['an expression of a filter', '8,192 characters, 64 parts within each other', 'the file is refused'],
+  ['names of filter rules with a counter of their own', '2,048', 'calls of further ones are counted as `PIPELINE/(more)`'],
   ['series of one metric', '256', 'the rest of a counter is added up as `(more)`: `earshot_series_left_out`'],
   ['log lines that wait for the disk', '4 MiB', 'what comes on top goes to standard error: `earshot_log_errors_total`'],
   ['log lines that wait for a full pipe on standard error', '256 KiB', 'what comes on top is dropped: `earshot_log_lost_total` [drop]'],
@@ -290,6 +297,10 @@ const files: Readonly<Record<string, () => string>> = {
   'docs/metrics.md': metricsPage,
   'schemas/api-call.schema.json': () => schemaFile(SCHEMA, z.toJSONSchema(apiCallSchema)),
   'schemas/settings.schema.json': () => schemaFile('Settings of Earshot', settingsJsonSchema()),
+  'schemas/filters-simple.schema.json': () => schemaFile('Simple filters of Earshot', simpleFiltersJsonSchema()),
+  'schemas/filters-advanced.schema.json': () => schemaFile('Advanced filters of Earshot', advancedFiltersJsonSchema()),
+  'schemas/masking.schema.json': () => schemaFile('Masking file of Earshot', maskingJsonSchema()),
+  'config/masking.yaml': defaultMaskingYaml,
 };
 
 const check = process.argv.includes('--check');

@@ -13,9 +13,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import type { CallLine } from '../src/app/call-line.ts';
+import { lineOf } from '../src/app/call-line.ts';
 import { TailLines } from '../src/app/tail.ts';
 import { coloursOf, widthOf } from '../src/app/terminal.ts';
+import type { ApiCall } from '../src/normalise/api-call.ts';
 import { makeShop } from '../test/support/shop.ts';
 
 const SECONDS_IN_A_PIPE = 20;
@@ -118,7 +119,7 @@ let calls = 0;
 createInterface({ input: sensor.stdout as NonNullable<typeof sensor.stdout> }).on('line', (line) => {
   if (finishing) return;
   if (calls++ === 0) process.stdout.write(lines.titles());
-  console.log(lines.line(JSON.parse(line) as CallLine));
+  console.log(lines.line(lineOf(JSON.parse(line) as ApiCall)));
 });
 
 async function finish(): Promise<void> {

@@ -46,7 +46,7 @@ const suites: readonly Suite[] = [
     name: 'laws',
     what: 'laws, transcripts, the whole program',
     quick: false,
-    run: tests(['test/**/*.test.ts'], ['test/peers/**', 'test/netns/**']),
+    run: tests(['test/**/*.test.ts'], ['test/peers/**', 'test/netns/**', 'test/kafka/**']),
   },
   { name: 'fuzz', what: 'a minute of fuzzing, and the canary', quick: false, run: script('test/fuzz/run.ts', '--seconds', '60') },
   { name: 'conformance', what: 'the corpus of captures', quick: false, run: script('scripts/conformance.ts') },
@@ -55,6 +55,12 @@ const suites: readonly Suite[] = [
     what: 'the live sensor in network namespaces',
     quick: false,
     run: asRoot(needing(netnsPrograms, tests(['test/netns/*.test.ts']))),
+  },
+  {
+    name: 'kafka',
+    what: 'the Kafka sink with Apache Kafka itself',
+    quick: false,
+    run: needing(['java', 'mvn', 'kcat', 'setpriv'], tests(['test/kafka/*.test.ts'])),
   },
   { name: 'peers', what: 'second opinions', quick: false, run: needing(['tshark', 'suricata'], tests(['test/peers/*.test.ts'])) },
 ];

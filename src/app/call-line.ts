@@ -1,7 +1,10 @@
 /**
- * What the live sensor shows of a call: who asked whom for what, the outcome, sizes and times. No header, no body, no
- * query: nothing here needs masking.
+ * What the live sensor shows of a call in a line: who asked whom for what, the outcome, sizes and times. Made from the
+ * masked record, which goes along for those who want to see all of it.
  */
+import type { ApiCall } from '../normalise/api-call.ts';
+import { rfc3339 } from '../ship/formats/call-parts.ts';
+
 export interface CallLine {
   /** As in the record of the call: sensor, epoch, worker, sequence. */
   readonly id: string;
@@ -28,4 +31,41 @@ export interface CallLine {
   /** From the last byte of the request to the first of the response. */
   readonly latencyUs?: number;
   readonly complete: boolean;
+  /** The whole masked record. */
+  readonly record?: ApiCall;
+}
+
+type Layer = ApiCall['encapsulation'][number];
+
+function layerText(layer: Layer): string {
+  const id = layer.vni ?? layer.session ?? layer.key ?? layer.vlan ?? layer.label ?? layer.teid;
+  return id === undefined ? layer.type : `${layer.type} ${id}`;
+}
+
+/** The line of a record, and the record. */
+export function withRecord(record: ApiCall): CallLine {
+  return { ...lineOf(record), record };
+}
+
+/** The line of a record. */
+export function lineOf(record: ApiCall): CallLine {
+  const { id, client, server, request, response, encapsulation, pathTemplate, latencyUs, complete } = record;
+  return {
+    id,
+    time: rfc3339(request?.firstByteUs ?? response?.firstByteUs ?? 0),
+    client: client.address,
+    clientPort: client.port,
+    server: server.address,
+    serverPort: server.port,
+    ...(encapsulation.length > 0 && { tunnel: encapsulation.map(layerText).join(' > ') }),
+    method: request?.method ?? null,
+    host: record.host,
+    path: request?.path ?? null,
+    ...(pathTemplate !== null && pathTemplate !== request?.path && { template: pathTemplate }),
+    status: response?.status ?? null,
+    requestBytes: request?.body.bytes ?? null,
+    responseBytes: response?.body.bytes ?? null,
+    ...(latencyUs !== undefined && { latencyUs }),
+    complete,
+  };
 }

@@ -106,6 +106,8 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     .option('--body-bytes <n>', 'bytes of each body to keep (default: http.bodyBytes of the configuration, 16384)', byteCount)
     .option('-c, --config <file>', 'configuration (YAML); docs/settings.md lists what it may say')
     .option('-s, --summary', 'print a report; without --format and --output instead of the calls')
+    .option('--unmasked', 'headers and bodies as they were on the wire, nothing masked: for local work')
+    .option('--unfiltered', 'all calls, also those that the filters leave out')
     .action(async (files: string[], options) => {
       const { read } = await import('./read.ts');
       code = await read(files, options);

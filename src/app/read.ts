@@ -11,9 +11,11 @@ import { defaultSettings, type Settings } from '../base/settings.ts';
 import { weirdCount, weirdCounts, weirds } from '../base/weird.ts';
 import { openCapture } from '../capture/capture.ts';
 import { Packet } from '../capture/packet.ts';
+import { Policy } from '../policy/policy.ts';
 import { type FormatContext, type FormatName, formats } from '../ship/formats/format.ts';
 import { OutputClosed, outputFailed, say, writeBytes, writeText } from './output.ts';
 import { finishPipeline, lastBug, processPacket, resetPipeline } from './pipeline.ts';
+import { loadPolicy } from './policy-files.ts';
 import { Progress } from './progress.ts';
 import { RecordWriter } from './record-writer.ts';
 import { Summary } from './summary.ts';
@@ -27,6 +29,10 @@ export interface ReadOptions {
   readonly bodyBytes?: number;
   readonly config?: string;
   readonly summary?: boolean;
+  /** Headers and bodies as they were on the wire. */
+  readonly unmasked?: boolean;
+  /** All calls, whatever the filters say. */
+  readonly unfiltered?: boolean;
 }
 
 const PROGRESS_PACKETS = 1 << 14;
@@ -49,6 +55,7 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
   const context: FormatContext = { settings, version: version(), now: Date.now };
   const fd = !writesCalls ? -1 : options.output === undefined ? 1 : openOutput(options.output, files);
   const progress = new Progress(capture);
+  const policy = options.unmasked === true && options.unfiltered === true ? null : new Policy(await loadPolicy(settings, ''));
   const started = process.hrtime.bigint();
   try {
     const packet = new Packet();
@@ -61,6 +68,8 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
       },
       format,
       ports: options.filterPort ?? [],
+      ...(policy !== null && options.unfiltered !== true && { route: (call) => policy.route(call) }),
+      ...(policy !== null && options.unmasked !== true && { encode: (call, to) => policy.encode(call, to) }),
     });
     capture.beforeWaiting(() => writer.flush());
     const summary = options.summary ? new Summary(packetTimeUs[0]) : null;
@@ -75,7 +84,7 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
         true,
       );
     }
-    if (writesCalls) say('earshot: what follows is unmasked: headers and bodies as they were on the wire.\n');
+    if (writesCalls && options.unmasked === true) say('earshot: what follows is unmasked: headers and bodies as they were on the wire.\n');
     if (format !== null) writer.begin(format.begin(context));
     if (any) {
       let n = 0;

@@ -1,7 +1,9 @@
 /**
  * Records out: finished calls become records in the output region of the arena and leave it in large writes.
  *
- *   call -> port filter -> duplicates -> encode -> (format) -> write
+ *   call -> port filter -> duplicates -> route -> encode -> (format) -> write
+ *
+ * Beside the records lies their index: two words for each, its length and its routes (policy/masked-call.ts).
  */
 import { bytes, outputRegion } from '../base/arena.ts';
 import { packetTimeUs } from '../base/clock.ts';
@@ -12,6 +14,7 @@ import { C_FLOW, CALL_SHIFT, calls } from '../http/transaction.ts';
 import type { ApiCall } from '../normalise/api-call.ts';
 import { DUPLICATE, judge, nextDue, park, resetDuplicates, WAIT } from '../normalise/duplicates.ts';
 import { encodeCall, RECORD_BYTES_MAX, resetEncoder } from '../normalise/encode.ts';
+import { INDEX_WORDS } from '../policy/masked-call.ts';
 import type { Format } from '../ship/formats/format.ts';
 
 const B = bytes;
@@ -30,9 +33,11 @@ export interface RecordWriterOptions {
   /** Middle parts of the record ids. */
   readonly epoch: string;
   readonly worker?: number;
-  /** Takes what is ready: bytes of the arena, valid until it returns, and how many records they are. */
-  readonly write: (at: number, end: number, records: number) => void;
-  /** Writes a call's record at an offset and returns its end; the canonical record when not said. */
+  /** Takes what is ready: bytes of the arena and their index, valid until it returns; how many records they are. */
+  readonly write: (at: number, end: number, records: number, index: Int32Array) => void;
+  /** Where a call is to go, as bits; 0 for nowhere, which the function has counted. All go to 1 when not said. */
+  readonly route?: (call: number) => number;
+  /** Writes the record of the call that was routed last at an offset and returns its end; as it was on the wire when not said. */
   readonly encode?: (call: number, to: number) => number;
   /** Makes something else of each canonical record. */
   readonly format?: Format | null;
@@ -42,19 +47,28 @@ export interface RecordWriterOptions {
   readonly onRecord?: (at: number, end: number) => void;
 }
 
+const EVERYWHERE = 1;
+const all = (): number => EVERYWHERE;
+/** A record has at least so many bytes. */
+const RECORD_BYTES_MIN = 128;
+
 export class RecordWriter {
   readonly #write: RecordWriterOptions['write'];
   readonly #encode: (call: number, to: number) => number;
   readonly #format: Format | null;
   readonly #ports: Uint8Array | null = null;
   readonly #onRecord: ((at: number, end: number) => void) | undefined;
+  readonly #route: (call: number) => number;
+  readonly #index = new Int32Array(INDEX_WORDS * (FLUSH_BYTES / RECORD_BYTES_MIN + 2));
   #at = START;
   /** Records since the last flush, and of the whole run. */
   #ready = 0;
   #records = 0;
 
-  constructor({ settings, epoch, worker = 0, write, encode = encodeCall, format = null, ports = [], onRecord }: RecordWriterOptions) {
+  constructor(options: RecordWriterOptions) {
+    const { settings, epoch, worker = 0, write, route = all, encode = encodeCall, format = null, ports = [], onRecord } = options;
     this.#write = write;
+    this.#route = route;
     this.#encode = encode;
     this.#format = format;
     this.#onRecord = onRecord;
@@ -84,12 +98,14 @@ export class RecordWriter {
     this.releaseDue();
     const verdict = judge(call);
     if (verdict === DUPLICATE) return;
+    const routes = this.#route(call);
+    if (routes === 0) return;
     const end = this.#encode(call, this.#at);
     if (verdict === WAIT) {
-      park(call, Buffer.from(B.subarray(this.#at, end)));
+      park(call, Buffer.from(B.subarray(this.#at, end)), routes);
       return;
     }
-    this.#record(this.#at, end);
+    this.#record(this.#at, end, routes);
   }
 
   /** Lets go of calls that waited for a better copy and whose time is over. */
@@ -98,19 +114,18 @@ export class RecordWriter {
   }
 
   #due(all: boolean): void {
-    for (
-      let record = nextDue((packetTimeUs[0] / 1000) | 0, all);
-      record !== undefined;
-      record = nextDue((packetTimeUs[0] / 1000) | 0, all)
-    ) {
-      record.copy(B, this.#at);
-      this.#record(this.#at, this.#at + record.length);
+    const nowMs = (packetTimeUs[0] / 1000) | 0;
+    for (let due = nextDue(nowMs, all); due !== undefined; due = nextDue(nowMs, all)) {
+      due.record.copy(B, this.#at);
+      this.#record(this.#at, this.#at + due.record.length, due.routes);
     }
   }
 
-  #record(at: number, end: number): void {
+  #record(at: number, end: number, routes: number): void {
     C[T_WRITTEN]++;
-    this.#ready++;
+    const i = INDEX_WORDS * this.#ready++;
+    this.#index[i] = end - at;
+    this.#index[i + 1] = routes;
     if (this.#onRecord !== undefined) this.#onRecord(at, end);
     if (this.#format === null) {
       this.#at = end;
@@ -141,6 +156,6 @@ export class RecordWriter {
     C[OUT_BYTES] += end - START;
     this.#at = START;
     this.#ready = 0;
-    this.#write(START, end, ready);
+    this.#write(START, end, ready, this.#index);
   }
 }

@@ -80,6 +80,8 @@ function report(parts: Partial<ReportParts> & Pick<ReportParts, 'lives'>): Senso
     sensor: sampleReport().sensor,
     listening: listening(parts.lives.length, 100),
     output: null,
+    shipping: null,
+    pipelines: [],
     faults: [],
     ready: true,
     ended: false,

@@ -3,17 +3,28 @@
  */
 import { type Balance, balances } from '../base/ledger.ts';
 import type { InterfaceCounts } from '../capture/ring.ts';
+import { deliveryBalance } from '../ship/delivery-state.ts';
 import type { CallsOutput } from './calls-output.ts';
 import type { Heard, Listening } from './listening.ts';
-import type { EndpointReport, Fault, InterfaceReport, SensorReport, StagesReport, WorkerReport } from './report.ts';
+import type { EndpointReport, Fault, InterfaceReport, PipelineReport, SensorReport, StagesReport, WorkerReport } from './report.ts';
+import type { Shipping } from './shipping.ts';
 import type { Pulse } from './worker-link.ts';
 import type { WorkerLife } from './workers.ts';
+
+export interface PipelineParts {
+  readonly name: string;
+  readonly sinks: readonly string[];
+  readonly rules: readonly { readonly name: string; readonly action: 'include' | 'exclude' }[];
+}
 
 export interface ReportParts {
   readonly sensor: SensorReport['sensor'];
   readonly listening: Listening;
   readonly lives: readonly WorkerLife[];
   readonly output: CallsOutput | null;
+  readonly shipping: Pick<Shipping, 'received' | 'lost' | 'withDead' | 'offered' | 'underWay' | 'report'> | null;
+  /** In the order of their route bits, and the rules of each. */
+  readonly pipelines: readonly PipelineParts[];
   readonly faults: readonly Fault[];
   readonly ready: boolean;
   /** All packets have been read: nothing may be unaccounted for. */
@@ -31,6 +42,8 @@ export function makeReport(parts: ReportParts): SensorReport {
     endpoints: endpointReports(listening, lives),
     workers: lives.map((life) => workerReport(life, listening)),
     stages: stages(counters, parts),
+    pipelines: parts.pipelines.map((pipeline) => pipelineReport(counters, pipeline)),
+    ship: parts.shipping?.report ?? null,
     counters: Object.fromEntries(counters),
     weirds: Object.fromEntries(weirds),
     ledger: ledger(counters, parts),
@@ -118,6 +131,22 @@ function endpointReports(listening: Listening, lives: readonly WorkerLife[]): En
   });
 }
 
+function pipelineReport(counters: ReadonlyMap<string, number>, { name, sinks, rules }: PipelineParts): PipelineReport {
+  const of = (counter: string): number => counters.get(counter) ?? 0;
+  const sumOf = (prefix: string): number => [...counters].reduce((sum, [key, n]) => (key.startsWith(prefix) ? sum + n : sum), 0);
+  const included = sumOf(`calls.included{${name}/`);
+  const excluded = sumOf(`calls.excluded{${name}/`);
+  const sampledOut = of(`calls.sampledOut{${name}}`);
+  return {
+    name,
+    sinks,
+    passed: included - sampledOut,
+    filteredOut: excluded,
+    sampledOut,
+    rules: rules.map((rule) => ({ name: rule.name, action: rule.action, calls: of(`calls.${rule.action}d{${name}/${rule.name}}`) })),
+  };
+}
+
 function workerReport(life: WorkerLife, listening: Listening): WorkerReport {
   const { worker, state, restarts, pulse } = life;
   const endpointDrops = listening.endpoints.reduce((sum, endpoint) => sum + (listening.endpointDropsOf(endpoint)[worker] ?? 0), 0);
@@ -187,6 +216,31 @@ function stages(counters: ReadonlyMap<string, number>, parts: ReportParts): Stag
   };
 }
 
+/** What was handed to delivery, and of each sink what the spool accepted for it. */
+function shippingBalances({ received, lost, withDead, underWay, report }: NonNullable<ReportParts['shipping']>, ended: boolean): Balance[] {
+  if (report === null) return [];
+  const { spool, sinks } = report;
+  const waiting = spool.offered - spool.accepted - spool.lost;
+  return [
+    {
+      name: 'calls handed to delivery',
+      total: received,
+      parts: [
+        ['accepted', spool.accepted] as const,
+        ['lost', lost + spool.lost] as const,
+        ['waiting to be accepted', waiting] as const,
+        ['on the way', underWay] as const,
+        ['with a dead thread', withDead] as const,
+      ].filter(([, n]) => n !== 0),
+      balances: ended ? underWay === 0 && waiting === 0 : underWay >= 0 && waiting >= 0,
+    },
+    ...sinks.map((sink) => {
+      const reader = spool.readers.find(({ name }) => name === sink.name);
+      return deliveryBalance(reader?.queuedAtStart ?? 0, reader?.accepted ?? 0, sink);
+    }),
+  ];
+}
+
 function ledger(counters: ReadonlyMap<string, number>, parts: ReportParts): Balance[] {
   const { lives, listening, output, ended } = parts;
   const held = lives.reduce((sum, { pulse }) => sum + (pulse?.heldBytes ?? 0), 0);
@@ -215,6 +269,7 @@ function ledger(counters: ReadonlyMap<string, number>, parts: ReportParts): Bala
       balances: ended ? inRings === left : inRings >= 0,
     });
   }
+  if (parts.shipping !== null) all.push(...shippingBalances(parts.shipping, ended));
   if (output !== null) {
     const queued = output.received - output.written - output.lost;
     all.push({

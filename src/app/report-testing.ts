@@ -143,6 +143,8 @@ export function sampleReport(): SensorReport {
         lagMs: 35,
       },
     },
+    pipelines: [],
+    ship: null,
     counters: {
       'packets.received': 1_000_000_000,
       'packets.bytes': 700_000_000_000,
@@ -169,6 +171,9 @@ export function sampleReport(): SensorReport {
       'calls.written': 56_499_990,
       'calls.duplicate': 2_000_000,
       'calls.filtered{port}': 1_500_000,
+      'calls.included{default/otherwise}': 40_000_000,
+      'calls.excluded{default/static-assets}': 1_200_000,
+      'calls.sampledOut{default}': 20_000,
       'gaps.count': 5_120,
       'gaps.bytes': 7_475_200,
     },

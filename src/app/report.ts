@@ -3,6 +3,7 @@
  * every minute, the metrics and the health port are views of it; the control socket carries it as JSON.
  */
 import type { Balance } from '../base/ledger.ts';
+import type { ShipReport } from './ship-link.ts';
 
 export interface SensorReport {
   readonly sensor: {
@@ -30,11 +31,26 @@ export interface SensorReport {
   readonly endpoints: readonly EndpointReport[];
   readonly workers: readonly WorkerReport[];
   readonly stages: StagesReport;
+  readonly pipelines: readonly PipelineReport[];
+  /** Spool, dead letters and sinks; null when no sink is configured. */
+  readonly ship: ShipReport | null;
   /** Counters summed over all workers, those of dead ones too: `packets.dropped{arp}` and so on, without zeros. */
   readonly counters: Readonly<Record<string, number>>;
   /** Weirds by name, without zeros. */
   readonly weirds: Readonly<Record<string, number>>;
   readonly ledger: readonly Balance[];
+}
+
+/** What happened to the calls of one pipeline; totals since the start. */
+export interface PipelineReport {
+  readonly name: string;
+  readonly sinks: readonly string[];
+  /** Calls that were let through. */
+  readonly passed: number;
+  readonly filteredOut: number;
+  readonly sampledOut: number;
+  /** Rules by name, in their order: how many calls each let through or left out. */
+  readonly rules: readonly { readonly name: string; readonly action: 'include' | 'exclude'; readonly calls: number }[];
 }
 
 export interface Fault {

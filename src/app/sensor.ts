@@ -1,17 +1,21 @@
 /**
  * The sensor: everything that `earshot run` consists of, in the order of starting; it stops in the reverse order.
  *
- *   log -> sockets -> output -> control -> health -> metrics -> workers -> ears open
+ *   policy -> sockets -> ship -> output -> control -> health -> metrics -> workers -> ears open
  *
  * The main thread reads no packet. Once a second it looks after the rest: interfaces, workers, kernel counts, faults.
  */
 import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { parseAddress, parsedAddress } from '../base/cidr.ts';
 import { loadSettings } from '../base/config.ts';
 import { SensorError } from '../base/errors.ts';
 import type { LogLevel, Settings } from '../base/settings.ts';
 import { changesBetween, describeChanges } from '../base/settings-change.ts';
 import { listInterfaces } from '../capture/interfaces.ts';
+import { INDEX_WORDS, maskedBatch } from '../policy/masked-call.ts';
+import type { PolicySpec } from '../policy/spec.ts';
 import type { CallFilter } from './call-filter.ts';
 import { CallsOutput } from './calls-output.ts';
 import { controlPath } from './control/path.ts';
@@ -26,9 +30,13 @@ import { Listening } from './listening.ts';
 import { localAddresses } from './local-addresses.ts';
 import type { Log } from './log.ts';
 import { type Metrics, startMetrics } from './metrics/metrics.ts';
+import { pipelinesOf } from './pipelines.ts';
+import { loadPolicy } from './policy-files.ts';
 import type { Fault, SensorReport } from './report.ts';
-import { makeReport } from './report-maker.ts';
+import { makeReport, type PipelineParts } from './report-maker.ts';
+import { Shipping } from './shipping.ts';
 import { noteCounters, sinceNoted } from './standstill.ts';
+import { spoolDirectory } from './state-directory.ts';
 import { statsLine } from './stats-block.ts';
 import { version } from './version.ts';
 import type { Watch } from './watches.ts';
@@ -47,8 +55,6 @@ export interface SensorOptions {
   readonly override?: (settings: Settings) => Settings;
   /** Called when the reader of standard output has gone for good. */
   readonly onOutputGone?: () => void;
-  /** What leaves a worker: the line that may be shown, or the whole record (benches only). */
-  readonly records?: 'line' | 'whole';
 }
 
 export class Sensor implements SensorControl {
@@ -57,6 +63,8 @@ export class Sensor implements SensorControl {
   readonly #log: Log;
   #settings: Settings;
   readonly #listening: Listening;
+  #policy: PolicySpec | null = null;
+  #shipping: Shipping | null = null;
   #output: CallsOutput | null = null;
   #control: ControlServer | null = null;
   #health: Listener | null = null;
@@ -93,8 +101,15 @@ export class Sensor implements SensorControl {
         const read = [...life.pastInterfaces.values()].reduce((n, { packets }) => n + packets, 0);
         life.packetsWithDead = totals.packets - totals.dropped - read - waiting;
       },
-      onBatch: (bytes, calls) => this.#output?.add(bytes, calls),
-      onLost: (calls) => this.#output?.lose(calls),
+      onBatch: (batch) => {
+        this.#output?.add(batch.bytes, batch.index.length / INDEX_WORDS);
+        // The output writes later what the ship thread would take away.
+        if (this.#shipping !== null) this.#shipping.add(this.#output === null ? batch : maskedBatch(batch.bytes.slice(), batch.index));
+      },
+      onLost: (calls) => {
+        this.#output?.lose(calls);
+        this.#shipping?.lose(calls);
+      },
       onWatched: ({ id, calls, skipped }) => this.#watchers.get(id)?.onCalls(calls, skipped),
       onLog: (level, message, fields) => this.#log[level](message, fields),
     });
@@ -104,7 +119,20 @@ export class Sensor implements SensorControl {
   async start(): Promise<void> {
     const { settings } = this.#options;
     try {
+      const directory = spoolDirectory(settings);
+      this.#policy = await loadPolicy(settings, Object.keys(settings.sinks).length > 0 ? dirname(directory) : '');
       this.#listening.open();
+      if (Object.keys(settings.sinks).length > 0) {
+        this.#shipping = new Shipping(
+          () => ({ settings, pipelines: pipelinesOf(settings), directory, version: version() }),
+          settings.spool.memoryBytesMax,
+          {
+            onLog: (level, message, fields) => this.#log[level](message, fields),
+            onOwn: (host, port, open) => this.#setOwn({ protocol: 'tcp', host, port }, open),
+          },
+        );
+        await this.#shipping.start();
+      }
       if (settings.output.file !== '') this.#output = new CallsOutput(settings.output.file, settings.output.queueBytesMax);
       this.#control = await startControl(controlPath(settings.control.socket), this);
       const own = (address: OwnAddress): void => this.#setOwn(address, true);
@@ -126,6 +154,7 @@ export class Sensor implements SensorControl {
     } catch (error) {
       await this.workers.kill();
       await this.#closeServers();
+      await this.#shipping?.stop(Date.now());
       await this.#output?.close(0);
       this.#listening.close();
       throw error;
@@ -151,6 +180,7 @@ export class Sensor implements SensorControl {
   #workerStart(worker: number, life: number): WorkerStart {
     const { run } = this.#settings;
     const socket = this.#listening.packetSockets[worker];
+    if (this.#policy === null) throw new Error('workers start behind the policy');
     return {
       worker,
       epoch: `${this.#startedAtMs.toString(36)}${life === 0 ? '' : `-${life}`}`,
@@ -162,8 +192,8 @@ export class Sensor implements SensorControl {
       ownSockets: this.#ownSockets(),
       watches: this.#watches(),
       processor: run.affinity.length === 0 ? -1 : run.affinity[worker % run.affinity.length],
-      records: this.#options.records ?? 'line',
-      discard: this.#output === null,
+      policy: this.#policy,
+      discard: this.#output === null && this.#shipping === null,
     };
   }
 
@@ -227,6 +257,8 @@ export class Sensor implements SensorControl {
       listening: this.#listening,
       lives: this.workers.lives,
       output: this.#output,
+      shipping: this.#shipping,
+      pipelines: this.#pipelines(),
       faults: this.#faults.list,
       ready: this.#faults.ready && !this.#stopping,
       ended: this.#ended,
@@ -252,6 +284,7 @@ export class Sensor implements SensorControl {
     try {
       if (configuration === '') {
         this.#output?.reopen();
+        this.#shipping?.reload();
         return { ok: true, text: 'the output was opened anew; there is no configuration file to read again' };
       }
       const read = loadSettings(configuration);
@@ -260,10 +293,19 @@ export class Sensor implements SensorControl {
       if (restart.length > 0) {
         return { ok: false, text: `not reloaded, nothing was changed: these need a restart: ${describeChanges(restart)}` };
       }
+      // The rules lie in files of their own, which may have changed although no setting has.
+      const policy = await loadPolicy(settings, Object.keys(settings.sinks).length > 0 ? dirname(spoolDirectory(settings)) : '');
       this.#output?.reopen();
+      this.#shipping?.reload();
+      const policyChanges = isDeepStrictEqual(policy, this.#policy) ? '' : 'the rules have changed';
+      const takePolicy = (): void => {
+        this.#policy = policy;
+        if (policyChanges !== '') this.workers.tell({ type: 'policy', policy });
+      };
       if (live.length === 0) {
+        takePolicy();
         this.#readAtMs = Date.now();
-        return { ok: true, text: `reloaded ${configuration}: no setting has changed` };
+        return { ok: true, text: `reloaded ${configuration}: ${policyChanges || 'no setting has changed'}` };
       }
       await this.#metrics?.update(settings.metrics);
       try {
@@ -273,6 +315,7 @@ export class Sensor implements SensorControl {
         throw error;
       }
       this.#settings = settings;
+      takePolicy();
       this.#readAtMs = Date.now();
       this.#log.setLevel(settings.log.level);
       this.workers.tell({
@@ -284,7 +327,7 @@ export class Sensor implements SensorControl {
       });
       this.#statsDueMs = Date.now() + settings.run.statsIntervalMs;
       for (const change of this.#listening.follow()) this.#log.info(`interface ${change}`);
-      return { ok: true, text: `reloaded ${configuration}: ${describeChanges(live)}` };
+      return { ok: true, text: `reloaded ${configuration}: ${describeChanges(live)}${policyChanges && `; ${policyChanges}`}` };
     } catch (error) {
       if (!(error instanceof SensorError)) throw error;
       return { ok: false, text: `not reloaded, nothing was changed: ${[error.message, ...error.details].join(' | ')}` };
@@ -295,14 +338,22 @@ export class Sensor implements SensorControl {
     this.#log.setLevel(level);
   }
 
-  watch(filter: CallFilter, onCalls: OnCalls): () => void {
+  watch(filter: CallFilter, onCalls: OnCalls, whole: boolean): () => void {
     const id = ++this.#watchId;
-    this.#watchers.set(id, { watch: { id, filter }, onCalls });
+    this.#watchers.set(id, { watch: { id, filter, whole }, onCalls });
     this.workers.tell({ type: 'watch', watches: this.#watches() });
     return () => {
       this.#watchers.delete(id);
       this.workers.tell({ type: 'watch', watches: this.#watches() });
     };
+  }
+
+  /** The pipelines and their rules, for the report. */
+  #pipelines(): PipelineParts[] {
+    return pipelinesOf(this.#settings).map(({ name, sinks }, i) => {
+      const pipeline = this.#policy?.pipelines[i];
+      return { name, sinks, rules: [...(pipeline?.simple.rules ?? []), ...(pipeline?.advanced.rules ?? [])] };
+    });
   }
 
   #watches(): Watch[] {
@@ -341,7 +392,10 @@ export class Sensor implements SensorControl {
     this.#listening.deafen();
     this.#noteCounters(true);
     const inTime = await this.workers.stop(untilAtMs);
-    await this.#output?.close(Math.max(untilAtMs, Date.now() + 1000));
+    await Promise.all([
+      this.#output?.close(Math.max(untilAtMs, Date.now() + 1000)),
+      this.#shipping?.stop(Math.max(untilAtMs, Date.now() + 1000)),
+    ]);
     this.#ended = inTime;
     const report = this.report();
     await this.#closeServers();

@@ -13,6 +13,8 @@ const LOOKS_PER_S_MAX = 10_000;
 export interface Watch {
   readonly id: number;
   readonly filter: CallFilter;
+  /** It wants the whole masked records too. */
+  readonly whole?: boolean;
 }
 
 /** What a watcher gets. */
@@ -26,9 +28,14 @@ interface Watcher {
   readonly id: number;
   /** null: all calls. */
   readonly fits: ((call: CallLine) => boolean) | null;
+  readonly whole: boolean;
   calls: CallLine[];
   skipped: number;
   inSecond: number;
+}
+
+function withoutRecord({ record: _, ...line }: CallLine): CallLine {
+  return line;
 }
 
 export class Watches {
@@ -47,10 +54,11 @@ export class Watches {
   /** Who watches from now on. Those that go on keep what waits for them. */
   set(watches: readonly Watch[]): void {
     this.#watchers = watches.map(
-      ({ id, filter }) =>
+      ({ id, filter, whole = false }) =>
         this.#watchers.find((one) => one.id === id) ?? {
           id,
           fits: Object.keys(filter).length === 0 ? null : compileCallFilter(filter),
+          whole,
           calls: [],
           skipped: 0,
           inSecond: 0,
@@ -81,7 +89,7 @@ export class Watches {
         continue;
       }
       watcher.inSecond++;
-      watcher.calls.push(call);
+      watcher.calls.push(watcher.whole ? call : withoutRecord(call));
     }
   }
 

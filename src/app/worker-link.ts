@@ -5,6 +5,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { Settings } from '../base/settings.ts';
 import type { KernelCounts } from '../capture/packet-socket.ts';
 import type { InterfaceCounts } from '../capture/ring.ts';
+import type { PolicySpec } from '../policy/spec.ts';
 import type { OwnSocket, PacketList } from './guard.ts';
 import type { Watch, Watched } from './watches.ts';
 
@@ -26,8 +27,7 @@ export interface WorkerStart {
   readonly watches: readonly Watch[];
   /** Processor to run on; -1 for any. */
   readonly processor: number;
-  /** Bytes of a call that leave the worker: the line that may be shown, or the whole record (benches only). */
-  readonly records: 'line' | 'whole';
+  readonly policy: PolicySpec;
   /** Nobody takes the calls: they are counted and not handed over. */
   readonly discard: boolean;
 }
@@ -40,6 +40,7 @@ export type ToWorker =
       readonly only: PacketList;
       readonly not: PacketList;
     }
+  | { readonly type: 'policy'; readonly policy: PolicySpec }
   | { readonly type: 'own'; readonly sockets: readonly OwnSocket[] }
   | { readonly type: 'watch'; readonly watches: readonly Watch[] }
   /** Read what is there, close everything, say `stopped`. */
@@ -48,7 +49,8 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: 'running'; readonly waitingPackets: number; readonly kernel: KernelCounts }
   | { readonly type: 'pulse'; readonly pulse: Pulse }
-  | { readonly type: 'batch'; readonly bytes: ArrayBuffer; readonly calls: number }
+  /** Masked records and their index (policy/masked-call.ts). */
+  | { readonly type: 'batch'; readonly bytes: ArrayBuffer; readonly index: Int32Array<ArrayBuffer> }
   /** Calls of batches that were not sent: the main thread is held up. */
   | { readonly type: 'lost'; readonly calls: number }
   | { readonly type: 'watched'; readonly watched: Watched }

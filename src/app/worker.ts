@@ -1,7 +1,7 @@
 /**
  * A worker: one thread, one ring, the whole path from packet to record.
  *
- *   ring, end-points -> processPacket -> RecordWriter -> batch -> main thread
+ *   ring, end-points -> processPacket -> policy -> RecordWriter -> batch -> main thread
  *
  * It never goes back to its event loop: it takes messages between bursts of packets, and sleeps in poll(2) while there
  * are none. Packets never cross threads; batches do.
@@ -22,10 +22,11 @@ import { flowsInUse } from '../flow/flow-table.ts';
 import { payloadBytesHeld } from '../flow/reassemble.ts';
 import { payloadBytesUnidentified } from '../http/ending.ts';
 import { callsInFlight } from '../http/transaction.ts';
+import type { ApiCall } from '../normalise/api-call.ts';
 import { callsParked } from '../normalise/duplicates.ts';
-import { encodeCall } from '../normalise/encode.ts';
-import { encodeLine, resetLineEncoder } from '../normalise/encode-line.ts';
-import type { CallLine } from './call-line.ts';
+import { INDEX_WORDS } from '../policy/masked-call.ts';
+import { Policy } from '../policy/policy.ts';
+import { withRecord } from './call-line.ts';
 import { type PacketList, SHARES, setFilter, setOwnSockets, setShedding } from './guard.ts';
 import { finishPipeline, lastBug, passTime, processPacket, resetPipeline } from './pipeline.ts';
 import { RecordWriter } from './record-writer.ts';
@@ -91,7 +92,7 @@ let stopping = false;
 const shedder = new Shedding();
 
 function watch(at: number, end: number): void {
-  if (watches.areThere) watches.see(() => JSON.parse(bytes.toString('utf8', at, end)) as CallLine);
+  if (watches.areThere) watches.see(() => withRecord(JSON.parse(bytes.toString('utf8', at, end)) as ApiCall));
 }
 
 /** Since the last pulse. */
@@ -100,7 +101,7 @@ const underWay = new UnderWay(start.underWay, settings.output.queueBytesMax);
 /** Calls that the main thread has not been told of. */
 let lostCalls = 0;
 
-function write(at: number, end: number, records: number): void {
+function write(at: number, end: number, records: number, index: Int32Array): void {
   if (start.discard) return;
   hasHandedOver = true;
   if (!underWay.send(end - at)) {
@@ -108,12 +109,20 @@ function write(at: number, end: number, records: number): void {
     return;
   }
   const copy = bytes.buffer.slice(at, end) as ArrayBuffer;
-  say({ type: 'batch', bytes: copy, calls: records }, [copy]);
+  const itsIndex = index.slice(0, INDEX_WORDS * records);
+  say({ type: 'batch', bytes: copy, index: itsIndex }, [copy, itsIndex.buffer]);
 }
 
-const encode = start.records === 'whole' ? encodeCall : encodeLine;
-const writer = new RecordWriter({ settings, epoch: start.epoch, worker: start.worker, write, encode, onRecord: watch });
-resetLineEncoder();
+const policy = new Policy(start.policy);
+const writer = new RecordWriter({
+  settings,
+  epoch: start.epoch,
+  worker: start.worker,
+  write,
+  route: (call) => policy.route(call),
+  encode: (call, to) => policy.encode(call, to),
+  onRecord: watch,
+});
 resetPipeline(settings, (call) => writer.take(call));
 setOwnSockets(start.ownSockets);
 
@@ -129,6 +138,9 @@ function take(message: ToWorker): void {
       shedding = message.shedding;
       watches.callsPerSecondMax = message.watchCallsPerSecondMax;
       filterEndpoints(message.only, message.not);
+      break;
+    case 'policy':
+      policy.replace(message.policy);
       break;
     case 'own':
       setOwnSockets(message.sockets);

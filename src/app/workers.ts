@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { SensorError } from '../base/errors.ts';
 import type { LogLevel } from '../base/settings.ts';
 import type { KernelCounts } from '../capture/packet-socket.ts';
+import { type MaskedBatch, maskedBatch } from '../policy/masked-call.ts';
 import type { WorkerState } from './report.ts';
 import { UnderWay } from './under-way.ts';
 import type { Watched } from './watches.ts';
@@ -24,7 +25,7 @@ const STEADY_MS = 60_000;
 export interface WorkersEvents {
   /** A life begins to read; what the kernel counted until then, and what of it waits in the ring. */
   readonly onRunning: (life: WorkerLife, waitingPackets: number, kernel: KernelCounts) => void;
-  readonly onBatch: (bytes: Uint8Array, calls: number) => void;
+  readonly onBatch: (batch: MaskedBatch) => void;
   /** Calls of batches that a worker could not send. */
   readonly onLost: (calls: number) => void;
   readonly onWatched: (watched: Watched) => void;
@@ -214,7 +215,7 @@ export class Workers {
         break;
       case 'batch':
         life.underWay?.take(message.bytes.byteLength);
-        this.#events.onBatch(new Uint8Array(message.bytes), message.calls);
+        this.#events.onBatch(maskedBatch(new Uint8Array(message.bytes), message.index));
         break;
       case 'lost':
         this.#events.onLost(message.calls);

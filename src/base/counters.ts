@@ -3,7 +3,7 @@
  * increments an array element. Names are `<noun>.<what>` or `<noun>.<what>{<reason>}`; base/ledger.ts says
  * which of them must balance.
  */
-const CELLS_MAX = 512;
+const CELLS_MAX = 4096;
 /** The values, by index. Exact up to 2^53. */
 export const counts: Float64Array = new Float64Array(CELLS_MAX);
 const names: string[] = [];

@@ -11,6 +11,9 @@ const codes = {
   'link-unsupported': 'A capture has a link type that Earshot does not read.',
   'config-invalid': 'The configuration does not fit its schema.',
   'secret-missing': 'A file or environment variable that should hold a secret is missing, empty or cannot be read.',
+  'masking-invalid': 'A file of masking rules does not fit its schema.',
+  'masking-key-invalid': 'The key for masking is not 32 bytes in hexadecimal or base64.',
+  'masking-key-failed': 'The key for masking cannot be kept in its file.',
   'output-failed': 'The output cannot be written.',
   'not-running': 'No sensor runs here, or its control socket is another one.',
   'already-running': 'Another sensor runs here with the same control socket.',
@@ -26,8 +29,14 @@ const codes = {
   'endpoint-invalid': 'The URL of a tunnel end-point is wrong.',
   'endpoint-refused': 'The kernel refuses to open a tunnel end-point.',
   'port-held': 'The port of a tunnel end-point is held by another process, or by the kernel.',
+  'filters-invalid': 'A file of filter rules does not fit its schema.',
   'filter-invalid': 'A capture filter cannot be compiled, or is too long for the kernel.',
   'libpcap-missing': 'capture.filter needs libpcap, which is not installed.',
+  'spool-locked': 'Another process uses the directory of the spool.',
+  'spool-newer': 'The spool was written by a later version of Earshot.',
+  'spool-key': 'A key of the spool is missing, or is no key.',
+  'spool-unwritable': 'The directory of the spool cannot be written.',
+  'spool-missing': 'There is no spool in that directory.',
 } as const;
 
 export type ErrorCode = keyof typeof codes;

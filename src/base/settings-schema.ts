@@ -4,9 +4,11 @@
  */
 import { z } from 'zod';
 import { parseCidr } from './cidr.ts';
+import { pipelinesSchema, policySchema, sinksSchema, spoolSchema } from './delivery-schema.ts';
 import { ENDPOINT_WANTED, parseEndpointUrl } from './endpoint-url.ts';
 import { parseListenAddress, parsePeerAddress } from './listen-address.ts';
-import { defaultSettings as defaults, type Secret, type Settings } from './settings.ts';
+import { secret } from './secret-schema.ts';
+import { defaultSettings as defaults, type Settings } from './settings.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -52,21 +54,6 @@ const INTERFACE_WANTED = 'the name of an interface (1 to 15 characters without b
 function isInterfacePattern(given: string): boolean {
   return /^[^\s/:\p{C}]+$/u.test(given) && given !== '.' && given !== '..' && Buffer.byteLength(given.replaceAll('*', '')) <= 15;
 }
-
-const SECRET_WANTED =
-  'wanted: where the secret is, never the secret itself: { file: /run/secrets/NAME } or { environment: NAME_OF_A_VARIABLE }';
-const secret: z.ZodType<Secret> = z.union(
-  [
-    z.strictObject({ file: z.string().min(1).max(4096).refine(isPath).meta({ title: 'path of the file that holds it' }) }),
-    z.strictObject({
-      environment: z
-        .string()
-        .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/)
-        .meta({ title: 'name of the environment variable that holds it' }),
-    }),
-  ],
-  { error: SECRET_WANTED },
-);
 
 /** Settings whose values are references to secrets. What stands there is never printed: it could be a secret itself. */
 export const secretSettings: readonly string[] = ['metrics.otlpHeaders'];
@@ -369,6 +356,10 @@ export const settingsSchema: z.ZodType<Settings, unknown> = z
         parkedBytesMax: count(defaults.normalise.parkedBytesMax).describe('Bytes of records that wait for a better copy.'),
       })
       .prefault({}),
+    policy: policySchema,
+    pipelines: pipelinesSchema,
+    sinks: sinksSchema,
+    spool: spoolSchema,
     memory: z
       .strictObject({
         blockBytesMax: count(defaults.memory.blockBytesMax, 768 * MIB).describe(
@@ -383,7 +374,13 @@ export const settingsSchema: z.ZodType<Settings, unknown> = z
       .prefault({}),
   })
   .superRefine(
-    ({ output, log }, context) => {
+    ({ output, log, pipelines, sinks }, context) => {
+      for (const [name, pipeline] of Object.entries(pipelines)) {
+        pipeline.sinks.forEach((sink, i) => {
+          if (!Object.hasOwn(sinks, sink))
+            context.addIssue({ code: 'custom', path: ['pipelines', name, 'sinks', i], message: 'wanted: the name of one of the sinks' });
+        });
+      }
       if (output.file !== '' && output.file === log.file) {
         context.addIssue({ code: 'custom', path: ['log', 'file'], message: 'wanted: another file than output.file' });
       }

@@ -21,6 +21,12 @@ export interface SchemaNode {
   readonly enum?: readonly unknown[];
   readonly items?: SchemaNode;
   readonly properties?: Readonly<Record<string, SchemaNode>>;
+  /** Of a map: what each of its values is. */
+  readonly additionalProperties?: SchemaNode | boolean;
+  readonly const?: unknown;
+  /** It is one of these, told apart by the constant of one of their members. */
+  readonly oneOf?: readonly SchemaNode[];
+  readonly anyOf?: readonly SchemaNode[];
 }
 
 export interface Setting {
@@ -96,20 +102,41 @@ export function settingsTable(): readonly Setting[] {
   return table;
 }
 
-/** What is wanted at a place in the file, as after "wanted:"; `path` goes through sections and lists. */
+/** What is wanted at a place in the configuration, as after "wanted:"; `path` goes through sections and lists. */
 export function wantedAt(path: readonly (string | number)[]): string {
-  let node = schemaOf();
-  let name = '';
+  return wantedIn(schemaOf(), path);
+}
+
+/** The innermost part of a schema that the path leads to. */
+export function schemaAt(root: SchemaNode, path: readonly (string | number)[]): SchemaNode {
+  let node = root;
   for (const step of path) {
-    const child = typeof step === 'number' ? node.items : node.properties?.[step];
+    const child = typeof step === 'number' ? node.items : memberOf(node, step);
     if (child === undefined) break;
-    if (typeof step === 'string') name = step;
     node = child;
   }
+  return node;
+}
+
+/** The member of that name: of a section, of a map, or of the first of several shapes that has it. */
+function memberOf(node: SchemaNode, name: string): SchemaNode | undefined {
+  const own = node.properties?.[name] ?? (typeof node.additionalProperties === 'object' ? node.additionalProperties : undefined);
+  if (own !== undefined) return own;
+  for (const shape of node.oneOf ?? node.anyOf ?? []) {
+    const member = memberOf(shape, name);
+    if (member !== undefined) return member;
+  }
+  return undefined;
+}
+
+/** The same as `wantedAt` for any schema. */
+export function wantedIn(root: SchemaNode, path: readonly (string | number)[]): string {
+  const node = schemaAt(root, path);
   if (node.properties !== undefined) return 'a section: names of settings, each with a colon and its value';
   if (node.type === 'boolean') return 'true or false';
   if (node.enum !== undefined) return node.enum.map(String).join(' or ');
   if (node.type !== 'integer') return allowedOf(node);
-  const unit = unitOf(name, node);
+  const name = path.findLast((step) => typeof step === 'string') ?? '';
+  const unit = unitOf(String(name), node);
   return `a whole number${unit === 'ms' || unit === 'bytes' || unit === 'hours' ? ` (${unit})` : ''}, ${allowedOf(node)}`;
 }

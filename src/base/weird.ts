@@ -387,6 +387,21 @@ const table = [
   },
   // memory
   {
+    name: 'limit.policy.edits',
+    meaning: 'More sensitive values in one part of a call than can be noted; the rest of that part was masked as a whole. [cut-body]',
+    next: 'Nothing, unless it happens often; then look at what the masking rules find.',
+  },
+  {
+    name: 'limit.policy.pattern_work',
+    meaning: 'A pattern of the masking rules matched so often, or so slowly, that the rest of the value was masked as a whole. [cut-body]',
+    next: 'Make the pattern more exact: it should begin with what is typical, and have no .* inside.',
+  },
+  {
+    name: 'limit.policy.head_bytes',
+    meaning: 'A head became longer than 65,000 bytes by masking; the fields beyond were left out of the record. [cut-body]',
+    next: 'Nothing, unless it happens often; then let the masking rules remove values instead of replacing them.',
+  },
+  {
     name: 'limit.memory.block_bytes',
     meaning: 'memory.blockBytesMax is spent: a body was cut, a hole declared a gap, or a call refused. [cut-body]',
     next: 'Give the sensor more memory or keep less of each body.',

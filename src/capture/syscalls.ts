@@ -25,6 +25,7 @@ export interface SystemCalls {
   readonly recv: (fd: number, bytes: Buffer, flags: number) => number;
   readonly recvmmsg: (fd: number, messages: Buffer, count: number, flags: number) => number;
   readonly close: (fd: number) => number;
+  readonly flock: (fd: number, operation: number) => number;
   /** Lays the memory of `fd` over `length` bytes that begin at the first byte of `at`, which is page-aligned. */
   readonly mapOver: (at: Uint8Array, length: number, fd: number) => number;
   /** Puts fresh zeroed memory back where mapOver laid something. */
@@ -86,6 +87,7 @@ function load(): SystemCalls {
   const recv = libc.func('int64_t recv(int, void *, size_t, int)');
   const recvmmsg = libc.func('int recvmmsg(int, void *, uint32_t, int, void *)');
   const close = libc.func('int close(int)');
+  const flock = libc.func('int flock(int, int)');
   const mmap = libc.func('void *mmap(void *, size_t, int, int, int, int64_t)');
   const memmove = libc.func('void *memmove(void *, const void *, size_t)');
   const interfaceIndex = libc.func('uint32_t if_nametoindex(const char *)');
@@ -112,6 +114,7 @@ function load(): SystemCalls {
     recv: (fd, bytes, flags) => result(recv(fd, bytes, bytes.length, flags)),
     recvmmsg: (fd, messages, count, flags) => result(recvmmsg(fd, messages, count, flags, null)),
     close: (fd) => result(close(fd)),
+    flock: (fd, operation) => result(flock(fd, operation)),
     mapOver: (at, bytes, fd) => mapped(mmap(at, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0)),
     unmapOver: (at, bytes) => mapped(mmap(at, bytes, PROT_READ_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)),
     addressOf: (bytes) => koffi.address(memmove(bytes, bytes, 0)),

@@ -8,10 +8,11 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CallLine } from '../../src/app/call-line.ts';
+import { type CallLine, lineOf } from '../../src/app/call-line.ts';
 import { ask } from '../../src/app/control/client.ts';
 import type { SensorReport } from '../../src/app/report.ts';
 import type { Settings } from '../../src/base/settings.ts';
+import type { ApiCall } from '../../src/normalise/api-call.ts';
 import type { Namespace } from './netns.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -174,7 +175,7 @@ export class LiveSensor {
     if (!existsSync(this.outputPath)) return [];
     const lines = readFileSync(this.outputPath, 'utf8').split('\n');
     assert.equal(lines.pop(), '', 'the output ends with a whole line');
-    return lines.map((line) => JSON.parse(line) as CallLine);
+    return lines.map((line) => lineOf(JSON.parse(line) as ApiCall));
   }
 
   signal(name: NodeJS.Signals): void {

@@ -52,11 +52,12 @@ export interface Watch {
   stop(): void;
 }
 
-/** Resolves once the sensor hands on calls; the same errors as `ask`. */
+/** Resolves once the sensor hands on calls, with their records when `whole`; the same errors as `ask`. */
 export async function watchCalls(
   path: string,
   filter: CallFilter,
   onCalls: (calls: readonly CallLine[], skipped: number) => void,
+  whole = false,
 ): Promise<Watch> {
   checkLength(path);
   return await new Promise<Watch>((resolve, reject) => {
@@ -71,7 +72,7 @@ export async function watchCalls(
       reject(error);
       end.reject(error);
     };
-    const socket = open(path, { command: 'watch', filter }, fail, (answer) => {
+    const socket = open(path, { command: 'watch', filter, whole }, fail, (answer) => {
       if (isStopped) return;
       if ('watching' in answer) {
         isWatching = true;

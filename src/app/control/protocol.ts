@@ -7,7 +7,7 @@
  *   {"command":"reload"}                         {"reload":{"ok":true,"text":"..."}}
  *   {"command":"log-level","level":"debug"}      {"logLevel":"debug"}
  *   {"command":"watch","filter":{...}}           {"watching":true}
- *                                                {"calls":[...],"skipped":0}             app/call-line.ts
+ *     with "whole":true the records too          {"calls":[...],"skipped":0}             app/call-line.ts
  *                                                ... until either side closes
  *   anything else                                {"error":{"code":"request-invalid","what":"...","next":"..."}}
  */
@@ -26,7 +26,7 @@ export interface SensorControl {
    * Hands on finished calls that fit from now on; `skipped` are those before them that were not looked at or not handed
    * on. Returns what stops it. Throws a SensorError (usage) when the filter is none.
    */
-  watch(filter: CallFilter, onCalls: OnCalls): () => void;
+  watch(filter: CallFilter, onCalls: OnCalls, whole: boolean): () => void;
 }
 
 export type OnCalls = (calls: readonly CallLine[], skipped: number) => void;
@@ -43,7 +43,7 @@ export type ControlRequest =
   | { readonly command: 'report' }
   | { readonly command: 'reload' }
   | { readonly command: 'log-level'; readonly level: LogLevel }
-  | { readonly command: 'watch'; readonly filter?: CallFilter };
+  | { readonly command: 'watch'; readonly filter?: CallFilter; readonly whole?: boolean };
 
 export type ControlErrorCode =
   /** Longer than REQUEST_BYTES_MAX. */

@@ -30,7 +30,9 @@ import {
 export const CONNECTIONS_MAX = 32;
 /** Connections beyond them that are told so at the same time; further ones are closed without a word. */
 const REFUSALS_MAX = 32;
-/** Bytes that wait for a watcher. */
+/** Bytes that wait for a watcher of whole records. */
+const WHOLE_BYTES_MAX = 16 << 20;
+/** Bytes that wait for one of lines. */
 const WATCH_BYTES_MAX = 256 << 10;
 /** To send a request, and to take the answer. */
 const EXCHANGE_MS = 10_000;
@@ -239,7 +241,7 @@ function parseRequest(line: string): ControlRequest | string {
     return 'the request is no JSON';
   }
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return 'the request is no JSON object';
-  const { command, level, filter } = given as Record<string, unknown>;
+  const { command, level, filter, whole } = given as Record<string, unknown>;
   switch (command) {
     case 'who':
     case 'report':
@@ -250,8 +252,9 @@ function parseRequest(line: string): ControlRequest | string {
       return known === undefined ? `the level is none of ${logLevels.join(', ')}` : { command, level: known };
     }
     case 'watch':
-      if (filter === undefined) return { command };
-      return typeof filter === 'object' && filter !== null ? { command, filter } : 'the filter is no JSON object';
+      if (whole !== undefined && typeof whole !== 'boolean') return 'whole is neither true nor false';
+      if (filter !== undefined && (typeof filter !== 'object' || filter === null)) return 'the filter is no JSON object';
+      return { command, filter: filter ?? {}, whole: whole === true };
     default:
       return 'there is no such command';
   }
@@ -286,7 +289,7 @@ async function answer(socket: Socket, sensor: SensorControl, line: string): Prom
       case 'watch':
         // What is wrong with the filter is answered before the worker meets it.
         compileCallFilter(request.filter ?? {});
-        watch(socket, sensor, request.filter ?? {});
+        watch(socket, sensor, request.filter ?? {}, request.whole === true);
     }
   } catch (error) {
     if (error instanceof SensorError) {
@@ -296,7 +299,7 @@ async function answer(socket: Socket, sensor: SensorControl, line: string): Prom
   }
 }
 
-function watch(socket: Socket, sensor: SensorControl, filter: CallFilter): void {
+function watch(socket: Socket, sensor: SensorControl, filter: CallFilter, whole: boolean): void {
   // A watcher is silent, and so are calls at night.
   socket.setTimeout(0);
   let lost = 0;
@@ -305,7 +308,7 @@ function watch(socket: Socket, sensor: SensorControl, filter: CallFilter): void 
   };
   const onCalls = (calls: readonly CallLine[], skipped: number): void => {
     if (!socket.writable) return;
-    let room = WATCH_BYTES_MAX - socket.writableLength;
+    let room = (whole ? WHOLE_BYTES_MAX : WATCH_BYTES_MAX) - socket.writableLength;
     const lines: string[] = [];
     lost += skipped;
     for (const call of calls) {
@@ -319,7 +322,7 @@ function watch(socket: Socket, sensor: SensorControl, filter: CallFilter): void 
     lost = 0;
   };
   socket.write(lineOf({ watching: true }));
-  const stop = sensor.watch(filter, onCalls);
+  const stop = sensor.watch(filter, onCalls, whole);
   socket.on('drain', () => {
     if (lost === 0 || !socket.writable) return;
     send([], lost);

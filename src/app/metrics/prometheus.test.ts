@@ -110,6 +110,9 @@ test('names, units and labels keep the rules', () => {
     'ledger',
     'target',
     'outcome',
+    // At most 31, and RULE_COUNTERS_MAX names of rules in all.
+    'pipeline',
+    'rule',
   ]);
   for (const metric of metrics) {
     assert.match(metric.name, /^[a-z][a-z_]*[a-z]$/);

@@ -6,7 +6,7 @@
  * end, and `_total` behind what only grows. Every kind of loss has a name of its own, because each has another cause:
  * what the kernel dropped, what was shed, what never came (gaps), what could not be written.
  *
- * Labels are bounded: names of workers, interfaces, end-points, reasons, weirds and states. Of each metric at most
+ * Labels are bounded: names of workers, interfaces, end-points, reasons, rules, weirds and states. Of each metric at most
  * SERIES_MAX are shown; the rest of a counter is added up under "(more)", the rest of a gauge is left out, and
  * `series_left_out` counts both.
  */
@@ -82,6 +82,14 @@ const perReason =
     Object.entries(report.counters).flatMap(([counter, value]): Sample[] =>
       counter.startsWith(`${name}{`) ? [[value, counter.slice(name.length + 1, -1)]] : [],
     );
+/** Of the counters `name{pipeline/rule}`, one for each rule. */
+const perRule =
+  (name: string): Read =>
+  (input) =>
+    perReason(name)(input).map(([value, label]): Sample => {
+      const slash = label.indexOf('/');
+      return [value, label.slice(0, slash), label.slice(slash + 1)];
+    });
 const flag = (condition: boolean): number => (condition ? 1 : 0);
 
 const counter = (name: string, meaning: string, read: Read, ...labels: string[]): Metric => ({
@@ -281,6 +289,9 @@ export const metrics: readonly Metric[] = [
     'Calls that a filter left out.',
     one((r) => r.stages.pipeline.filteredOut),
   ),
+  counter('rule_included_calls_total', 'Calls that a rule of a pipeline let through.', perRule('calls.included'), 'pipeline', 'rule'),
+  counter('rule_excluded_calls_total', 'Calls that a rule of a pipeline kept out of it.', perRule('calls.excluded'), 'pipeline', 'rule'),
+  counter('sampled_out_calls_total', 'Calls that sampling left out of a pipeline.', perReason('calls.sampledOut'), 'pipeline'),
   counter(
     'gaps_total',
     'Holes in streams: bytes that the ends exchanged and the sensor never got.',

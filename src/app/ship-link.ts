@@ -1,0 +1,52 @@
+/**
+ * What the main thread and the ship thread say to each other. Plain data only; buffers are transferred.
+ */
+import type { ErrorCode } from '../base/errors.ts';
+import type { LogLevel, Settings } from '../base/settings.ts';
+import type { DeliveryState } from '../ship/delivery-state.ts';
+import type { SpoolLedger } from '../ship/spool/state.ts';
+
+/** What the ship thread is started with. */
+export interface ShipStart {
+  readonly settings: Settings;
+  /** Names of the pipelines by route bit, and the sinks of each. */
+  readonly pipelines: readonly { readonly name: string; readonly sinks: readonly string[] }[];
+  /** Where the spool lies. */
+  readonly directory: string;
+  readonly version: string;
+  /** One word: bytes of batches that are under way to it (app/under-way.ts). */
+  readonly underWay: SharedArrayBuffer;
+}
+
+export type ToShip =
+  | { readonly type: 'batch'; readonly bytes: ArrayBuffer; readonly index: Int32Array }
+  /** Certificates, keys and secrets may have changed. */
+  | { readonly type: 'reload' }
+  /** Answers with a pulse. */
+  | { readonly type: 'report' }
+  /** Deliver what can be delivered until then, keep the rest, say `stopped`. */
+  | { readonly type: 'stop'; readonly untilAtMs: number; readonly drain: boolean };
+
+export type FromShip =
+  | { readonly type: 'running'; readonly report: ShipReport }
+  | { readonly type: 'pulse'; readonly report: ShipReport }
+  | {
+      readonly type: 'log';
+      readonly level: LogLevel;
+      readonly message: string;
+      readonly fields: Readonly<Record<string, unknown>>;
+    }
+  /** A connection of the sensor itself was opened or closed: local address and port. */
+  | { readonly type: 'own'; readonly host: string; readonly port: number; readonly open: boolean }
+  | { readonly type: 'failed'; readonly code: ErrorCode; readonly what: string; readonly why: string; readonly next: string }
+  | { readonly type: 'stopped'; readonly report: ShipReport };
+
+/** State of the spool, the dead letters and the sinks at one moment. */
+export interface ShipReport {
+  readonly atMs: number;
+  readonly spool: SpoolLedger;
+  readonly deadLetters: SpoolLedger;
+  readonly sinks: readonly DeliveryState[];
+  /** Processor time of the thread. */
+  readonly cpuMs: number;
+}

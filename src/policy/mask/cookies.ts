@@ -1,0 +1,137 @@
+/**
+ * Cookies (RFC 6265bis, 4): each name is looked up, each value looked at, in the place COOKIE.
+ *
+ *   Cookie:      sid=31d4d96e; theme=dark; user=%7B%22email%22%3A%22ann%40example.com%22%7D
+ *                name value    name  value
+ *   Set-Cookie:  sid=31d4d96e; Path=/; Domain=shop.example; Expires=Wed, 21 Oct 2026 07:28:00 GMT; HttpOnly
+ *                name value    attributes: their names are not looked up
+ *
+ * Values may stand in double quotes and be percent-coded. Some servers take a semicolon in quotes for part of the value and
+ * some do not: the pieces up to the closing quote are masked with the value, or looked at like others when it is not. A piece
+ * without an equals sign is a value without a name. An attribute that is not known is looked at like a cookie. Bounds: linear.
+ */
+import { bytes } from '../../base/arena.ts';
+import { popField, pushName } from './field.ts';
+import { inspectName, inspectValue, nameRule, noName } from './inspect.ts';
+import { maskPath } from './path.ts';
+import { COOKIE, OF_RESPONSE, place } from './place.ts';
+import { HIDDEN_NAME } from './stack.ts';
+import { URL_PATH } from './value.ts';
+
+const B = bytes;
+const P = place;
+const SEMICOLON = 59;
+const EQUALS = 61;
+const QUOTE = 34;
+
+/** The rule of a value whose opening quote was not closed yet. */
+let quotedRule = 0;
+
+/** Value of a Cookie field. */
+export function maskCookies(at: number, end: number): void {
+  const outer = P[0];
+  P[0] = COOKIE | (outer & OF_RESPONSE);
+  quotedRule = 0;
+  for (let p = at; p < end; ) {
+    const q = pieceEnd(p, end);
+    maskCookie(p, q);
+    p = q + 1;
+  }
+  P[0] = outer;
+}
+
+/** Value of a Set-Cookie field. */
+export function maskSetCookie(at: number, end: number): void {
+  const outer = P[0];
+  P[0] = COOKIE | (outer & OF_RESPONSE);
+  quotedRule = 0;
+  let p = pieceEnd(at, end);
+  maskCookie(at, p);
+  while (p < end) {
+    const q = pieceEnd(p + 1, end);
+    maskAttribute(p + 1, q);
+    p = q;
+  }
+  P[0] = outer;
+}
+
+function pieceEnd(at: number, end: number): number {
+  let p = at;
+  while (p < end && B[p] !== SEMICOLON) p++;
+  return p;
+}
+
+function maskCookie(at: number, end: number): void {
+  let nameAt = at;
+  while (nameAt < end && B[nameAt] <= 32) nameAt++;
+  let to = end;
+  while (to > nameAt && B[to - 1] <= 32) to--;
+  if (nameAt >= to) return;
+  if (quotedRule !== 0) {
+    const isLast = B[to - 1] === QUOTE;
+    inspectValue(nameAt, isLast ? to - 1 : to, URL_PATH, quotedRule);
+    if (isLast) quotedRule = 0;
+    return;
+  }
+  let equals = nameAt;
+  while (equals < to && B[equals] !== EQUALS) equals++;
+  if (equals >= to) {
+    noName();
+    inspectValue(nameAt, to, URL_PATH, 0);
+    return;
+  }
+  let nameEnd = equals;
+  while (nameEnd > nameAt && B[nameEnd - 1] <= 32) nameEnd--;
+  const rule = nameRule(nameAt, nameEnd);
+  if (inspectName(nameAt, nameEnd, URL_PATH)) pushName(HIDDEN_NAME.at, HIDDEN_NAME.end);
+  else pushName(nameAt, nameEnd);
+  let valueAt = equals + 1;
+  while (valueAt < to && B[valueAt] <= 32) valueAt++;
+  if (valueAt < to && B[valueAt] === QUOTE) {
+    valueAt++;
+    if (valueAt < to && B[to - 1] === QUOTE) to--;
+    else quotedRule = rule;
+  }
+  inspectValue(valueAt, to, URL_PATH, rule);
+  popField();
+}
+
+const attributes: readonly Buffer[] = [
+  'domain',
+  'expires',
+  'max-age',
+  'samesite',
+  'priority',
+  'version',
+  'secure',
+  'httponly',
+  'partitioned',
+].map((s) => Buffer.from(s));
+const PATH = Buffer.from('path');
+
+function maskAttribute(at: number, end: number): void {
+  let nameAt = at;
+  while (nameAt < end && B[nameAt] <= 32) nameAt++;
+  let equals = nameAt;
+  while (equals < end && B[equals] !== EQUALS) equals++;
+  if (quotedRule === 0) {
+    if (isWord(PATH, nameAt, equals)) {
+      maskPath(equals + 1, end);
+      return;
+    }
+    for (const word of attributes) {
+      if (!isWord(word, nameAt, equals)) continue;
+      noName();
+      inspectValue(equals + 1, end, URL_PATH, 0);
+      return;
+    }
+  }
+  maskCookie(at, end);
+}
+
+function isWord(word: Buffer, at: number, end: number): boolean {
+  if (word.length !== end - at) return false;
+  let i = 0;
+  while (i < word.length && word[i] === (B[at + i] | 32)) i++;
+  return i === word.length;
+}

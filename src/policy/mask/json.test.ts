@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Masked, masked, rule, setRules } from '../../../test/support/masking.ts';
+import { walked } from './kinds.ts';
+import './document.ts';
+import { maskJson } from './json.ts';
+
+const CARD = '4111111111111111';
+const rules = [
+  rule({ name: 'card', detector: 'payment-card', notFields: ['reference'] }),
+  rule({ name: 'email', detector: 'email', notFields: ['template'] }),
+  rule({ name: 'text', detector: 'secret-in-text' }),
+  rule({ name: 'password', fields: ['password'] }),
+  rule({ name: 'payment', fields: ['payment'] }),
+  rule({ name: 'noted', fields: ['nickname'], action: 'report' }),
+];
+setRules(rules);
+
+const mask = (source: string, isCut = false): Masked => masked(source, maskJson, isCut);
+const textOf = (source: string, isCut = false): string => mask(source, isCut).text;
+
+test('strings and numbers are masked where they stand, and the place is known', () => {
+  const { text, found } = mask(`{"users":[{"mail":"to ann@example.com now"},{"n":${CARD}}],"page":1}`);
+  assert.equal(text, '{"users":[{"mail":"to *email* now"},{"n":"*card*"}],"page":1}');
+  assert.deepEqual(found, ['email users.0.mail', 'card users.1.n']);
+});
+
+test('a number as some writers show long ones is still a number of a card', () => {
+  assert.equal(
+    textOf('[4.111111111111111E15, 4111111111111111.0, 4.11111111111111100e+15, 12.5, 1e400]'),
+    '["*card*", "*card*", "*card*", 12.5, 1e400]',
+  );
+});
+
+test('a name with a rule masks its value, and every leaf below it; null and names stay', () => {
+  assert.equal(
+    textOf('{"password":"x","payment":{"number":1,"tags":["a",{"b":true}],"none":null,"":""},"after":1}'),
+    '{"password":"*password*","payment":{"number":"*payment*","tags":["*payment*",{"b":"*payment*"}],"none":null,"":""},"after":1}',
+  );
+  assert.equal(textOf('{"password":["a",["b"]],"list":["a"]}'), '{"password":["*password*",["*password*"]],"list":["a"]}');
+});
+
+test('escapes are undone in names and in values; the value is then masked whole', () => {
+  assert.equal(textOf('{"pass\\u0077ord":"x"}'), '{"pass\\u0077ord":"*password*"}');
+  assert.equal(textOf(`{"a":"card ${[...CARD].map((c) => `\\u00${c.charCodeAt(0).toString(16)}`).join('')}"}`), '{"a":"*card*"}');
+  assert.equal(textOf('{"a":"ann\\u0040example.com \\ud83d\\ude00"}'), '{"a":"*email*"}');
+  assert.equal(textOf('{"a":"https:\\/\\/shop.example\\/?password=x"}'), '{"a":"*password*"}');
+  assert.equal(textOf('{"a":"quote \\" and \\\\"}'), '{"a":"quote \\" and \\\\"}');
+});
+
+test('a name that is itself sensitive is masked in its place, and not in the report', () => {
+  const { text, found } = mask('{"ann@example.com":{"password":"x"}}');
+  assert.equal(text, '{"*email*":{"password":"*password*"}}');
+  assert.deepEqual(found, ['email', 'password *.password']);
+});
+
+test('of members with one name each is looked at', () => {
+  assert.equal(textOf('{"password":"a","password":"b"}'), '{"password":"*password*","password":"*password*"}');
+});
+
+test('elements of an array stand under its name, also behind other names', () => {
+  assert.equal(
+    textOf('{"template":["ann@example.com",{"x":1,"y":["b@example.com"]},"c@example.com"],"z":"d@example.com"}'),
+    '{"template":["ann@example.com",{"x":1,"y":["*email*"]},"c@example.com"],"z":"*email*"}',
+  );
+  assert.equal(textOf(`{"reference":[{"x":[${CARD}]},${CARD},[${CARD}]]}`), `{"reference":[{"x":["*card*"]},${CARD},[${CARD}]]}`);
+  assert.equal(
+    textOf(`[{"reference":1},${CARD},{"reference":["{\\"a\\":1}",${CARD}]}]`),
+    `[{"reference":1},"*card*",{"reference":["{\\"a\\":1}",${CARD}]}]`,
+  );
+});
+
+test('lists of names and values: the value stands under the name', () => {
+  assert.equal(
+    textOf(
+      '[{"name":"password","value":"x"},{"Key":"user-password","Value":[1]},{"name":"Password manager","value":3},{"name":"size","value":4}]',
+    ),
+    '[{"name":"password","value":"*password*"},{"Key":"user-password","Value":["*password*"]},{"name":"Password manager","value":3},{"name":"size","value":4}]',
+  );
+});
+
+test('a rule that only reports leaves the value to the others', () => {
+  const { text, found } = mask('{"nickname":"annie","b":{"nickname":"ann@example.com"}}');
+  assert.equal(text, '{"nickname":"annie","b":{"nickname":"*email*"}}');
+  assert.deepEqual(found, ['noted nickname', 'email b.nickname']);
+});
+
+test('documents inside of strings are walked; what is found masks the string', () => {
+  assert.equal(textOf(JSON.stringify({ a: JSON.stringify({ b: JSON.stringify({ password: 'x' }) }), c: 1 })), '{"a":"*password*","c":1}');
+  assert.equal(textOf('{"a":"x=1&password=hunter%32"}'), '{"a":"*password*"}');
+  assert.equal(textOf('{"a":"<r><password>x</password></r>"}'), '{"a":"*password*"}');
+  assert.equal(textOf('{"a":"mail ann%40example.com"}'), '{"a":"*email*"}');
+  assert.equal(textOf(`{"a":"${Buffer.from('{"password":"x"}').toString('base64')}"}`), '{"a":"*password*"}');
+  assert.equal(textOf('{"a":"[INFO] sent to ann@example.com","b":"{ok}"}'), '{"a":"[INFO] sent to *email*","b":"{ok}"}');
+});
+
+test('of a URL only its parts are masked', () => {
+  assert.equal(
+    textOf('{"a":"https://shop.example/u/ann@example.com?page=1&password=x#top"}'),
+    '{"a":"https://shop.example/u/*email*?page=1&password=*password*#top"}',
+  );
+});
+
+test('what is nested deeper than the limit is closed', () => {
+  let inner = '{"a":"clean"}';
+  for (let i = 0; i < 4; i++) inner = JSON.stringify({ a: inner });
+  assert.equal(mask(inner).isChanged, false);
+  assert.equal(textOf(JSON.stringify({ a: inner })), '{"a":"*unreadable*"}');
+});
+
+test('GraphQL in a query is walked, its variables are members like others', () => {
+  assert.equal(
+    textOf('{"query":"mutation { login(password: \\"x\\") { id } }","variables":{"password":"y","id":3}}'),
+    '{"query":"*password*","variables":{"password":"*password*","id":3}}',
+  );
+  assert.equal(mask('{"query":"query Q($id: ID!) { user(id: $id) { name password } }","variables":{"id":3}}').isChanged, false);
+});
+
+test('what servers read is read', () => {
+  for (const clean of [
+    '\ufeff{"a":1}',
+    ')]}\',\n{"a":1}',
+    'for(;;);{"a":1}',
+    'callback({"a":1});',
+    '/**/jQuery.cb_1({"a":1})',
+    '{"a":[1,2,],}',
+    '[NaN,-Infinity,undefined,true,null,-0.5e-7]',
+    '{"a":1}\n{"a":2}\r\n',
+    '\x1e{"a":1}\n\x1e{"a":2}\n',
+    '{"a":"tab\tand\nline"}',
+    '"text"',
+    ' 12 ',
+    '{}[]""',
+  ])
+    assert.equal(textOf(clean), clean);
+  assert.equal(textOf('cb({"password":"x"});'), 'cb({"password":"*password*"});');
+  assert.equal(textOf('{"password":"a"}\n{"password":"b"}\n'), '{"password":"*password*"}\n{"password":"*password*"}\n');
+});
+
+test('from broken grammar on everything is one edit', () => {
+  for (const [source, expected] of [
+    ['{"a":1,b:"hunter2","c":2}', '{"a":1,"*unreadable*"'],
+    ["{'password':'hunter2'}", '{"*unreadable*"'],
+    ['{"a":1}}"hunter2"', '{"a":1}"*unreadable*"'],
+    ['{"a" "hunter2"}', '{"*unreadable*"'],
+    ['{"a":"hunter2', '{"a":"*unreadable*"'],
+    ['["hunter1" "hunter2"]', '["hunter1" "*unreadable*"'],
+    ['{"a":}', '{"a":"*unreadable*"'],
+    ['{"a":tru,"b":"hunter2"}', '{"a":"*unreadable*"'],
+    ['{"a":// hunter2\n1}', '{"a":"*unreadable*"'],
+    ['[1}', '[1"*unreadable*"'],
+    ['{\0"\0a\0"\0:\0', '{"*unreadable*"'],
+  ])
+    assert.equal(textOf(source), expected);
+});
+
+test('where the kept bytes end, the token that is cut is masked', () => {
+  assert.equal(textOf('{"a":"hunter', true), '{"a":"*unreadable*');
+  assert.equal(textOf('{"a":"b","hunter', true), '{"a":"b","*unreadable*');
+  assert.equal(textOf('{"a":41111', true), '{"a":"*unreadable*"');
+  assert.equal(textOf('{"a":"b\\', true), '{"a":"*unreadable*');
+  assert.equal(textOf('{"a":tr', true), '{"a":"*unreadable*"');
+  for (const whole of ['{"a":"b"', '{"a":"b",', '{"a":', '{"a"', '{', '[[1],', '{"a":"']) assert.equal(textOf(whole, true), whole);
+});
+
+test('a document cut anywhere shows nothing of what is sensitive', () => {
+  const source = JSON.stringify({
+    mail: 'ann@example.com',
+    card: Number(CARD),
+    payment: { number: 'hunter2hunter2', list: ['hunter3hunter3'] },
+    inner: JSON.stringify({ password: 'hunter4hunter4' }),
+    'bob@example.com': 1,
+    password: 'hunter5\u00e9\\"',
+  });
+  for (const isCut of [true, false])
+    for (let n = 0; n < source.length; n++) {
+      const text = textOf(source.slice(0, n), isCut);
+      assert.doesNotMatch(text, /hunter|example|41111/, `cut at ${n}: ${text}`);
+    }
+});
+
+test('any depth: a million brackets, and a secret below a hundred thousand', () => {
+  const deep = '['.repeat(1 << 20);
+  walked[0] = 0;
+  assert.equal(textOf(deep).length > 0, true);
+  assert.ok(walked[0] <= 2 * deep.length);
+  const n = 100_000;
+  assert.equal(
+    textOf(`${'{"a":['.repeat(n)}{"password":"x"},"ann@example.com"${']}'.repeat(n)}`),
+    `${'{"a":['.repeat(n)}{"password":"*password*"},"*email*"${']}'.repeat(n)}`,
+  );
+  const { text, found } = mask(`${'[{"a":'.repeat(50)}"ann@example.com"${'}]'.repeat(50)}`);
+  assert.equal(text, `${'[{"a":'.repeat(50)}"*email*"${'}]'.repeat(50)}`);
+  assert.equal(found.length, 1);
+});
+
+test('hostile documents are passed a bounded number of times', () => {
+  const size = 200_000;
+  const unit = (s: string): string => s.repeat(Math.ceil(size / s.length)).slice(0, size);
+  for (const source of [
+    unit('"\\u0041=%25'),
+    `"${unit('a=%25253D&')}"`,
+    `"${unit('{a:[')}"`,
+    `"${unit('<a b=')}"`,
+    `"${unit('query{a(b:')}"`,
+    `["${unit('http://a/?b=')}"]`,
+    `"${unit('\\\\')}"`,
+    unit('{"":'),
+    unit('["",'),
+    JSON.stringify(JSON.stringify(JSON.stringify(JSON.stringify(unit('"a=b&')))).slice(0, size)),
+  ]) {
+    walked[0] = 0;
+    masked(source, maskJson);
+    assert.ok(walked[0] <= 64 * source.length, `${source.slice(0, 20)}: ${walked[0] / source.length} times`);
+  }
+});

@@ -1,0 +1,359 @@
+/**
+ * JSON (RFC 8259) as a stream of tokens over the kept bytes: every name is looked up, every value looked at, at any depth.
+ *
+ *   {"user":{"emails":["ann@example.com"],"card":4111111111111111}}
+ *    name    name      string              name  bare token             field: user.emails.0, user.card
+ *
+ * A rule that an object or array stands under masks every leaf in it, and the names in it stay. `"name":"x","value":"y"` (also
+ * `key`), as lists of parameters write it, gives y the name x.
+ *
+ * Read as servers read: several documents one after the other (NDJSON, RFC 7464), a byte order mark, the prefixes )]}',
+ * for(;;); and while(1); against inclusion, name( ); around it, commas too many, NaN, Infinity and undefined, control bytes in
+ * strings. Single quotes, names without quotes and comments break the grammar. From where it breaks, the rest is masked as
+ * one `unreadable` edit. Where the kept bytes end early, the token that they cut is masked whole.
+ *
+ * Bounds: linear; LEVELS_MAX levels, one byte each, deeper is broken grammar; indexes and names for a field path are kept
+ * for the first PATH_LEVELS. Left out: which of two members of one name counts (both are looked at), numbers' grammar.
+ */
+import { bytes } from '../../base/arena.ts';
+import { cutField, fieldDepth, nextNumber, pushName, pushNumber } from './field.ts';
+import { inspectBare, inspectNameOf, inspectValueOf, nameAtHand, nameRule, nameRuleIn, noName, setNameAtHand } from './inspect.ts';
+import { BACKSLASH, kindOf, STOP, walked } from './kinds.ts';
+import { nestingNow, onlyReports, putUnreadable } from './put.ts';
+import { HIDDEN_NAME } from './stack.ts';
+import { JSON_BARE, JSON_STRING } from './value.ts';
+
+const B = bytes;
+const K = kindOf;
+const LEVELS_MAX = 1 << 20;
+const PATH_LEVELS = 64;
+
+// What a byte begins.
+const BROKEN = 0;
+const BLANK = 1;
+const QUOTE = 2;
+const BARE = 3;
+const OPEN = 4;
+const CLOSE = 5;
+const COMMA = 6;
+const classOf = new Uint8Array(256).fill(BROKEN);
+for (const [text, c] of [
+  [' \t\r\n\x1e', BLANK],
+  ['"', QUOTE],
+  ['-+0123456789tfnNIu', BARE],
+  ['{[', OPEN],
+  ['}]', CLOSE],
+  [',', COMMA],
+] as const)
+  for (const b of Buffer.from(text, 'latin1')) classOf[b] = c;
+const C = classOf;
+
+/** Bytes that a bare token may hold: 1 for those of numbers, 2 for those of words only. */
+const bareBytes = new Uint8Array(256);
+for (const b of Buffer.from('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_')) bareBytes[b] = 2;
+for (const b of Buffer.from('0123456789+-.eE')) bareBytes[b] = 1;
+const R = bareBytes;
+const words: readonly Buffer[] = ['true', 'false', 'null', 'NaN', 'Infinity', '-Infinity', '+Infinity', 'undefined'].map((w) =>
+  Buffer.from(w),
+);
+
+const QUOTE_BYTE = 34;
+const PARENTHESIS = 40;
+const CLOSE_PARENTHESIS = 41;
+const COLON_BYTE = 58;
+const SEMICOLON = 59;
+const BRACKET = 91;
+const CLOSE_BRACE = 125;
+
+// What may come next: a value; a value or the end of the array; a name or the end of the object; a comma or the end.
+const VALUE = 0;
+const ELEMENT = 1;
+const NAME = 2;
+const NEXT = 3;
+
+/** 1 for each level that is an object. A walk inside of a value uses what lies above the levels of the walk around it. */
+const levels = new Uint8Array(LEVELS_MAX + 1);
+const S = levels;
+let top = 0;
+/** For the first levels: what counts of the name that the array stands under, and its index. Deeper ones have none. */
+const LEVELS_NAMED = 256;
+const arrays = new Int32Array(2 * LEVELS_NAMED);
+const A = arrays;
+
+let brokenAt = 0;
+let brokenUnderRule = false;
+let isWrapped = false;
+
+export function maskJson(at: number, end: number, isCut: boolean): void {
+  if (!walkJson(at, end, isCut)) putUnreadable(brokenAt, end, JSON_BARE);
+}
+
+/** Where the walk that ended last met broken grammar. */
+export function jsonBrokenAt(): number {
+  return brokenAt;
+}
+
+/** Whether that was below a name that has a rule. */
+export function jsonBrokenUnderRule(): boolean {
+  return brokenUnderRule;
+}
+
+/** Returns whether the grammar held; if not, everything from `jsonBrokenAt()` on was not looked at. */
+export function walkJson(at: number, end: number, isCut: boolean): boolean {
+  const base = nestingNow() === 0 ? 0 : top;
+  const fieldBase = fieldDepth();
+  const paths = nestingNow() === 0 ? PATH_LEVELS : 0;
+  let sp = base;
+  let p = behindPrefix(at, end);
+  const wrapped = isWrapped;
+  let state = VALUE;
+  let rule = 0;
+  let forced = 0;
+  let forcedAt = 0;
+  let nameAt = 0;
+  let nameEnd = 0;
+  let pairRule = 0;
+  let pairAt = 0;
+  let isWhole = false;
+  noName();
+  let broken = -1;
+
+  scan: while (p < end) {
+    const c = B[p];
+    switch (C[c]) {
+      case BLANK:
+        p++;
+        break;
+
+      case QUOTE: {
+        const from = p + 1;
+        let kinds = 0;
+        let q = from;
+        for (;;) {
+          let k = 0;
+          while (q < end && ((k = K[B[q]]) & STOP) === 0) {
+            kinds |= k;
+            q++;
+          }
+          if (q >= end || B[q] === QUOTE_BYTE) break;
+          kinds |= BACKSLASH;
+          q += 2;
+        }
+        if (q >= end) {
+          if (isCut) putUnreadable(from, end, JSON_STRING);
+          else broken = p;
+          break scan;
+        }
+        if (state === NAME) {
+          let colon = q + 1;
+          while (colon < end && C[B[colon]] === BLANK) colon++;
+          if (colon < end && B[colon] !== COLON_BYTE) {
+            broken = p;
+            break scan;
+          }
+          p = colon + 1;
+          nameAt = from;
+          nameEnd = q;
+          if (forced === 0) {
+            rule = (kinds & BACKSLASH) === 0 ? nameRule(from, q) : nameRuleIn(from, q, JSON_STRING);
+            if (rule === 0 && pairRule !== 0 && pairAt === sp && isValueName(from, q)) rule = pairRule;
+          }
+          const isHidden = inspectNameOf(from, q, JSON_STRING, kinds);
+          if (sp - base <= paths) {
+            cutField(fieldBase + sp - base - 1);
+            if (isHidden) pushName(HIDDEN_NAME.at, HIDDEN_NAME.end);
+            else pushName(from, q);
+          }
+          state = VALUE;
+          if (colon >= end) break scan;
+          break;
+        }
+        if (state === NEXT) {
+          broken = p;
+          break scan;
+        }
+        p = q + 1;
+        const isMember = sp > base && S[sp] === 1;
+        if (!isMember) setNameAtHand(sp > base && sp < LEVELS_NAMED ? A[2 * sp] : 0);
+        inspectValueOf(from, q, JSON_STRING, forced === 0 ? rule : forced, kinds);
+        if (sp === base) {
+          state = VALUE;
+          isWhole = true;
+        } else {
+          state = NEXT;
+          if (isMember && forced === 0 && isKeyName(nameAt, nameEnd)) {
+            pairRule = isParameterName(from, q) ? nameRuleIn(from, q, JSON_STRING) : 0;
+            pairAt = sp;
+          }
+        }
+        rule = 0;
+        break;
+      }
+
+      case BARE: {
+        let q = p + 1;
+        let k = R[c];
+        let r = 0;
+        while (q < end && (r = R[B[q]]) !== 0) {
+          k |= r;
+          q++;
+        }
+        if (state > ELEMENT || (k !== 1 && !isWord(p, q) && !(q === end && isCut))) {
+          broken = p;
+          break scan;
+        }
+        if (q === end && (isCut || sp > base)) {
+          if (isCut) putUnreadable(p, end, JSON_BARE);
+          else broken = p;
+          break scan;
+        }
+        if (sp === base) noName();
+        else if (S[sp] === 0) setNameAtHand(sp < LEVELS_NAMED ? A[2 * sp] : 0);
+        inspectBare(p, q, forced === 0 ? rule : forced);
+        p = q;
+        rule = 0;
+        if (sp === base) {
+          state = VALUE;
+          isWhole = true;
+        } else state = NEXT;
+        break;
+      }
+
+      case OPEN: {
+        if (state > ELEMENT || sp >= LEVELS_MAX) {
+          broken = p;
+          break scan;
+        }
+        const isMember = sp > base && S[sp] === 1;
+        if (rule !== 0 && forced === 0 && !onlyReports(rule)) {
+          forced = rule;
+          forcedAt = sp + 1;
+        }
+        top = ++sp;
+        if (c === BRACKET) {
+          S[sp] = 0;
+          state = ELEMENT;
+          if (sp < LEVELS_NAMED) {
+            A[2 * sp] = isMember ? nameAtHand() : sp - 1 > base ? A[2 * sp - 2] : 0;
+            A[2 * sp + 1] = 0;
+          }
+          if (sp - base <= paths) {
+            cutField(fieldBase + sp - base - 1);
+            pushNumber(0);
+          }
+        } else {
+          S[sp] = 1;
+          state = NAME;
+        }
+        rule = 0;
+        p++;
+        break;
+      }
+
+      case CLOSE: {
+        const isObject = c === CLOSE_BRACE ? 1 : 0;
+        if (sp === base || S[sp] !== isObject || state === VALUE) {
+          broken = p;
+          break scan;
+        }
+        if (forcedAt === sp) forced = forcedAt = 0;
+        if (pairAt === sp) pairRule = pairAt = 0;
+        top = --sp;
+        if (sp - base < paths) cutField(fieldBase + sp - base);
+        if (sp === base) {
+          state = VALUE;
+          isWhole = true;
+        } else state = NEXT;
+        p++;
+        break;
+      }
+
+      case COMMA:
+        p++;
+        if (sp === base) {
+          if (isWhole) break;
+        } else if (state !== VALUE) {
+          if (S[sp] === 1) state = NAME;
+          else {
+            state = ELEMENT;
+            if (sp < LEVELS_NAMED && sp - base <= paths) nextNumber(++A[2 * sp + 1]);
+          }
+          break;
+        }
+        broken = p - 1;
+        break scan;
+
+      default:
+        if (wrapped && sp === base && isWhole && (c === CLOSE_PARENTHESIS || c === SEMICOLON)) {
+          p++;
+          break;
+        }
+        broken = p;
+        break scan;
+    }
+  }
+
+  walked[0] += p - at;
+  top = base;
+  brokenUnderRule = forced !== 0 || rule !== 0;
+  brokenAt = broken < 0 ? end : broken;
+  cutField(fieldBase);
+  return broken < 0 && (isCut || (sp === base && isWhole));
+}
+
+function isWord(at: number, end: number): boolean {
+  for (const word of words) {
+    if (word.length !== end - at) continue;
+    let i = 0;
+    while (i < word.length && word[i] === B[at + i]) i++;
+    if (i === word.length) return true;
+  }
+  return false;
+}
+
+/** `name` or `key`, in lower case or with a capital. */
+function isKeyName(at: number, end: number): boolean {
+  if (end - at === 4) return (B[at] | 32) === 110 && B[at + 1] === 97 && B[at + 2] === 109 && B[at + 3] === 101;
+  return end - at === 3 && (B[at] | 32) === 107 && B[at + 1] === 101 && B[at + 2] === 121;
+}
+
+/** `value` */
+function isValueName(at: number, end: number): boolean {
+  return end - at === 5 && (B[at] | 32) === 118 && B[at + 1] === 97 && B[at + 2] === 108 && B[at + 3] === 117 && B[at + 4] === 101;
+}
+
+const PARAMETER_NAME_BYTES_MAX = 64;
+
+/** Names of parameters have no blanks; titles and names of people mostly have. */
+function isParameterName(at: number, end: number): boolean {
+  if (end - at > PARAMETER_NAME_BYTES_MAX) return false;
+  for (let p = at; p < end; p++) if (B[p] <= 32) return false;
+  return true;
+}
+
+const prefixes: readonly Buffer[] = [")]}',", ")]}'", 'for(;;);', 'for (;;);', 'while(1);', 'while (1);', '/**/'].map((s) =>
+  Buffer.from(s),
+);
+const CALL_NAME_BYTES_MAX = 128;
+
+/** Behind what servers put before a document so that it cannot be included as a script, or so that it can. Sets `isWrapped`. */
+function behindPrefix(at: number, end: number): number {
+  let p = at;
+  isWrapped = false;
+  if (p + 3 <= end && B[p] === 0xef && B[p + 1] === 0xbb && B[p + 2] === 0xbf) p += 3;
+  while (p < end && C[B[p]] === BLANK) p++;
+  if (p >= end || C[B[p]] === OPEN || C[B[p]] === QUOTE) return p;
+  for (const prefix of prefixes) {
+    let i = 0;
+    while (i < prefix.length && p + i < end && B[p + i] === prefix[i]) i++;
+    if (i === prefix.length) p += i;
+  }
+  while (p < end && C[B[p]] === BLANK) p++;
+  let q = p;
+  while (q < end && q - p < CALL_NAME_BYTES_MAX && (R[B[q]] !== 0 || B[q] === 36)) q++;
+  if (q > p && q < end && B[q] === PARENTHESIS) {
+    isWrapped = true;
+    return q + 1;
+  }
+  return p;
+}

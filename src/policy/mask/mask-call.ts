@@ -1,0 +1,161 @@
+/**
+ * Masking a call: heads, trailers and bodies of both sides are looked at where they lie; what is sensitive gives way in
+ * copies, and the row of the call points to these while it is encoded. Afterwards the row is as it was.
+ *
+ *   row of the call -> edits of each part -> masked copies -> encodeMembers -> report -> the record
+ */
+import { bytes } from '../../base/arena.ts';
+import { counter, counts } from '../../base/counters.ts';
+import * as t from '../../http/transaction.ts';
+import { encodeMembers, endRecord } from '../../normalise/encode.ts';
+import { type Literal, literal, writeAny, writeLiteral, writeNumber } from '../../normalise/json.ts';
+import { O_AT, O_CUT, O_END, O_REQUEST, O_RESPONSE, openBody, opened } from '../../normalise/open-body.ts';
+import { maskDocument } from './document.ts';
+import { addEdit, applyEdits, beginEdits, hasEdits, notesOf, PLACE_ROW, resetEdits } from './edits.ts';
+import { resetField } from './field.ts';
+import { maskHead } from './head.ts';
+import { maskedPart, openedParts } from './layout.ts';
+import { BODY, OF_RESPONSE, place, placeTexts } from './place.ts';
+import { onlyReports } from './put.ts';
+import { ruleKind, ruleName } from './rules.ts';
+import { UNREADABLE_TEXT } from './stack.ts';
+import { BINARY, BINARY_NAME, UNREADABLE, UNREADABLE_NAME } from './unreadable.ts';
+
+const B = bytes;
+const K = t.calls;
+const O = opened;
+const C = counts;
+const P = place;
+const T_MASKED = counter('calls.masked');
+const T_VALUES = counter('values.masked');
+const T_REPORTED = counter('values.reported');
+const COMMA = 44;
+const CLOSE_BRACKET = 93;
+const SAVED_WORDS = 32;
+const saved = new Int32Array(SAVED_WORDS);
+/** A masked body may be so much longer than the opened one. */
+const GROWTH_BYTES = 256 << 10;
+
+const L_MASKED = literal(',"masked":{"found":');
+const L_REPORTED = literal(',"reported":');
+const L_PLACES = literal(',"places":[');
+const L_RULE = literal('{"rule":"');
+const L_KIND = literal('","kind":"');
+const L_IN = literal('","in":"');
+const L_FIELD = literal('","field":"');
+const L_AT = literal('","at":');
+const L_END = literal(',"end":');
+const L_NONE = literal('}');
+const L_FILTERS = literal(',"filters":');
+const L_SHED = literal(',"shed":');
+
+const L_PLACE: readonly Literal[] = placeTexts.map(literal);
+let names: Literal[] = [];
+let kinds: Literal[] = [];
+
+/** The rules have changed. */
+export function resetMaskCall(): void {
+  names = [];
+  kinds = [];
+}
+
+function nameOf(rule: number): Literal {
+  names[rule] ??= literal(rule === UNREADABLE ? UNREADABLE_NAME : rule === BINARY ? BINARY_NAME : ruleName(rule));
+  return names[rule];
+}
+
+function kindOf(rule: number): Literal {
+  kinds[rule] ??= literal(rule === UNREADABLE ? UNREADABLE_NAME : rule === BINARY ? BINARY_NAME : ruleKind(rule));
+  return kinds[rule];
+}
+
+/** What of a call is left out because the worker is overloaded. */
+export const SHED_NOTHING = 0;
+export const SHED_BODIES = 1;
+export const SHED_HEADERS = 2;
+const L_SHED_BODIES = literal('["bodies"]');
+const L_SHED_HEADERS = literal('["bodies","headers"]');
+
+/** Writes the masked record of a call as one line; `filters` is the JSON of the rules that let it through. As encodeCall otherwise. */
+export function encodeMasked(call: number, to: number, filters: Literal, shed: number): number {
+  const k = call << t.CALL_SHIFT;
+  const first = k + t.REQUEST;
+  for (let i = 0; i < SAVED_WORDS; i++) saved[i] = K[first + i];
+  try {
+    if (shed >= SHED_HEADERS) K[first + t.S_FIELDS] = K[k + t.RESPONSE + t.S_FIELDS] = 0;
+    resetEdits();
+    let room = maskedPart.at;
+    room = maskHead(k, t.REQUEST, room, maskedPart.end);
+    room = maskHead(k, t.RESPONSE, room, maskedPart.end);
+    room = maskBody(call, k, t.REQUEST, room, shed, first);
+    maskBody(call, k, t.RESPONSE, room, shed, first);
+    let o = encodeMembers(call, to);
+    o = writeLiteral(writeLiteral(o, L_FILTERS), filters);
+    if (shed !== SHED_NOTHING) o = writeLiteral(writeLiteral(o, L_SHED), shed === SHED_BODIES ? L_SHED_BODIES : L_SHED_HEADERS);
+    return endRecord(writeReport(o));
+  } finally {
+    for (let i = 0; i < SAVED_WORDS; i++) K[first + i] = saved[i];
+  }
+}
+
+/** Opens and masks the body of one side; returns the end of what was written at `to`. */
+function maskBody(call: number, k: number, side: number, to: number, shed: number, first: number): number {
+  const isRequest = side === t.REQUEST;
+  const i = isRequest ? O_REQUEST : O_RESPONSE;
+  const s = k + side;
+  if (shed !== SHED_NOTHING) {
+    O[i + O_END] = O[i + O_AT];
+    O[i + O_CUT] = 1;
+    return to;
+  }
+  openBody(call, side, openedParts[isRequest ? 0 : 1].at);
+  const at = O[i + O_AT];
+  const end = O[i + O_END];
+  if (end === at) return to;
+  beginEdits();
+  resetField();
+  P[0] = isRequest ? BODY : BODY + OF_RESPONSE;
+  // The media type as it was on the wire: the masked head may no longer hold it.
+  const block = saved[s - first + t.S_HEAD];
+  const type = K[s + t.S_TYPE] - 1;
+  const table = t.fieldTable(block, saved[s - first + t.S_HEAD_BYTES]);
+  if (type >= 0) maskDocument(at, end, O[i + O_CUT] !== 0, t.valueAt(block, table, type), t.valueEnd(block, table, type));
+  else maskDocument(at, end, O[i + O_CUT] !== 0, 0, 0);
+  if (!hasEdits()) return to;
+  const room = Math.min(maskedPart.end, to + (end - at) + GROWTH_BYTES);
+  let newEnd = applyEdits(at, end, to, room);
+  if (newEnd < 0) {
+    beginEdits();
+    addEdit(at, end, UNREADABLE, UNREADABLE_TEXT.at + 1, UNREADABLE_TEXT.end - 1);
+    newEnd = applyEdits(at, end, to, room);
+  }
+  O[i + O_AT] = to;
+  O[i + O_END] = newEnd;
+  return newEnd;
+}
+
+/** `,"masked":{...}`: what was found where. Places beyond those that are kept are in `found` only. */
+function writeReport(to: number): number {
+  const { rows, count, found } = notesOf();
+  let o = writeNumber(writeLiteral(to, L_MASKED), found);
+  if (found === 0) return writeLiteral(o, L_NONE);
+  let reported = 0;
+  for (let i = 0; i < count; i++) if (onlyReports(rows[PLACE_ROW * i])) reported++;
+  C[T_MASKED]++;
+  C[T_VALUES] += found - reported;
+  C[T_REPORTED] += reported;
+  if (reported > 0) o = writeNumber(writeLiteral(o, L_REPORTED), reported);
+  o = writeLiteral(o, L_PLACES);
+  for (let i = 0; i < count; i++) {
+    const r = PLACE_ROW * i;
+    if (i > 0) B[o++] = COMMA;
+    o = writeLiteral(writeLiteral(o, L_RULE), nameOf(rows[r]));
+    o = writeLiteral(writeLiteral(o, L_KIND), kindOf(rows[r]));
+    o = writeLiteral(writeLiteral(o, L_IN), L_PLACE[rows[r + 1]]);
+    if (rows[r + 3] > rows[r + 2]) o = writeAny(writeLiteral(o, L_FIELD), rows[r + 2], rows[r + 3]);
+    o = writeNumber(writeLiteral(o, L_AT), rows[r + 4]);
+    o = writeLiteral(writeNumber(writeLiteral(o, L_END), rows[r + 5]), L_NONE);
+  }
+  B[o++] = CLOSE_BRACKET;
+  return writeLiteral(o, L_NONE);
+}

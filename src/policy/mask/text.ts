@@ -1,0 +1,45 @@
+/**
+ * Free text, unknown types, values of header fields: detectors look at all of it, as at a value without a name.
+ *
+ *   Dear Ann, your card 4111 1111 1111 1111 was charged. password=hunter2
+ *
+ * Where the kept bytes end early, what may be the beginning of something is masked: the last word, or the last run of digits
+ * with blanks and hyphens between them, TAIL_BYTES_MAX at most.
+ */
+import { bytes } from '../../base/arena.ts';
+import { inspectValue, noName } from './inspect.ts';
+import { putUnreadable } from './put.ts';
+import { PLAIN } from './value.ts';
+
+const B = bytes;
+const TAIL_BYTES_MAX = 4096;
+
+export function maskText(at: number, end: number, isCut: boolean): void {
+  noName();
+  if (!isCut) {
+    inspectValue(at, end, PLAIN, 0);
+    return;
+  }
+  const tail = tailAt(at, end);
+  inspectValue(at, tail, PLAIN, 0);
+  putUnreadable(tail, end, PLAIN);
+}
+
+export function walkText(at: number, end: number, isCut: boolean): boolean {
+  maskText(at, end, isCut);
+  return true;
+}
+
+/** Where the last word, or what may be the beginning of a number, begins. */
+export function tailAt(at: number, end: number): number {
+  const stop = Math.max(at, end - TAIL_BYTES_MAX);
+  let p = end;
+  while (p > stop && B[p - 1] > 32) p--;
+  // 4111 1111 1111 1
+  while (p > stop && (isDigit(B[p - 1]) || ((B[p - 1] === 32 || B[p - 1] === 45) && p - 1 > stop && isDigit(B[p - 2])))) p--;
+  return p;
+}
+
+function isDigit(c: number): boolean {
+  return c >= 48 && c <= 57;
+}
