@@ -46,7 +46,7 @@ const suites: readonly Suite[] = [
     name: 'laws',
     what: 'laws, transcripts, the whole program',
     quick: false,
-    run: tests(['test/**/*.test.ts'], ['test/peers/**', 'test/netns/**', 'test/kafka/**']),
+    run: tests(['test/**/*.test.ts'], ['test/peers/**', 'test/netns/**', 'test/kafka/**', 'test/chaos/**']),
   },
   { name: 'fuzz', what: 'a minute of fuzzing, and the canary', quick: false, run: script('test/fuzz/run.ts', '--seconds', '60') },
   { name: 'conformance', what: 'the corpus of captures', quick: false, run: script('scripts/conformance.ts') },
@@ -56,6 +56,7 @@ const suites: readonly Suite[] = [
     quick: false,
     run: asRoot(needing(netnsPrograms, tests(['test/netns/*.test.ts']))),
   },
+  { name: 'chaos', what: 'the delivering sensor is killed under load', quick: false, run: tests(['test/chaos/*.test.ts']) },
   {
     name: 'kafka',
     what: 'the Kafka sink with Apache Kafka itself',
