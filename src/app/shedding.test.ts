@@ -59,9 +59,30 @@ test('a new rush while it comes down is met at once', () => {
   assert.ok(look(shedding, 0.7, 12_000, 200) > low);
 });
 
+test('bodies first, then headers, then flows; back in the reverse order', () => {
+  const shedding = new Shedding();
+  const seen: string[] = [];
+  const note = (): void => {
+    const state = `${shedding.level} ${shedding.share > 0 ? 'flows' : '-'}`;
+    if (seen.at(-1) !== state) seen.push(state);
+  };
+  let nowMs = 0;
+  for (const fill of [0.2, 0.31, 0.41, 0.51]) {
+    shedding.next(fill, nowMs);
+    note();
+    nowMs += TICK_MS;
+  }
+  for (; shedding.level > 0; nowMs += TICK_MS) {
+    shedding.next(0, nowMs);
+    note();
+    assert.ok(nowMs < 120_000, 'no end');
+  }
+  assert.deepEqual(seen, ['0 -', '1 -', '2 -', '2 flows', '2 -', '1 -', '0 -']);
+});
+
 test('switched off', () => {
   const shedding = new Shedding();
   look(shedding, 1, 0, 1000);
   assert.equal(shedding.off(), 0);
-  assert.equal(shedding.share, 0);
+  assert.deepEqual([shedding.share, shedding.level], [0, 0]);
 });

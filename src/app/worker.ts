@@ -218,6 +218,7 @@ function tick(nowMs: number): void {
     received = receiveMessageOnPort(port as NonNullable<typeof port>);
   }
   setShedding(shedding ? shedder.next(fill(), nowMs) : shedder.off());
+  policy.shed = shedder.level;
   if (nowMs >= handOverDueMs) {
     handOverDueMs = nowMs + HAND_OVER_MS;
     handOver();

@@ -11,7 +11,7 @@ import { CallView } from './call-view.ts';
 import { compileFilters, type Filters, ruleName } from './filter/filters.ts';
 import { resetActions } from './mask/actions.ts';
 import { resetDocuments } from './mask/document.ts';
-import { encodeMasked, resetMaskCall, SHED_NOTHING } from './mask/mask-call.ts';
+import { encodeMasked, resetMaskCall, SHED_BODIES, SHED_NOTHING } from './mask/mask-call.ts';
 import { resetRules } from './mask/rules.ts';
 import { compileSampling } from './sampling.ts';
 import type { PolicySpec } from './spec.ts';
@@ -19,6 +19,8 @@ import type { PolicySpec } from './spec.ts';
 const C = counts;
 const T_FILTERED = counter('calls.filtered{filters}');
 const T_SAMPLED = counter('calls.filtered{sampling}');
+const T_SHED_BODIES = counter('calls.shed{bodies}');
+const T_SHED_HEADERS = counter('calls.shed{headers}');
 const NOBODY = -1;
 /** Combinations of rules whose JSON is kept. */
 const TEXTS_MAX = 4096;
@@ -86,6 +88,7 @@ export class Policy {
 
   /** Writes the masked record of the call that was routed last; as encodeCall. */
   encode(call: number, to: number): number {
+    if (this.shed !== SHED_NOTHING) C[this.shed === SHED_BODIES ? T_SHED_BODIES : T_SHED_HEADERS]++;
     return encodeMasked(call, to, this.#filters(), this.shed);
   }
 
