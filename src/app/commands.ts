@@ -15,7 +15,8 @@ export const EXIT_BUG = 70;
 const EXIT_CODES = `
 Exit codes:
   0    done; of a damaged capture all that could be read was read
-  1    status: the sensor runs, but is not well; doctor: something is broken
+  1    status: the sensor runs, but is not well; doctor: something is broken; spool: something is damaged;
+       read --deliver: not all was delivered
   2    the input, the options or the configuration cannot be used
   3    the output cannot be written
   69   Earshot could not be set up
@@ -68,9 +69,33 @@ function milliseconds(value: string): number {
   return Number(value);
 }
 
+function exampleCount(value: string): number {
+  if (!/^\d{1,3}$/.test(value) || Number(value) > 100) throw new InvalidArgumentError('Wanted: a number of examples from 0 to 100.');
+  return Number(value);
+}
+
 function callCount(value: string): number {
   if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('Wanted: a number of calls from 0 to 999999999.');
   return Number(value);
+}
+
+function lineCount(value: string): number {
+  if (!/^\d{1,4}$/.test(value)) throw new InvalidArgumentError('Wanted: a number of lines from 0 to 9999.');
+  return Number(value);
+}
+
+function sequence(value: string): number {
+  if (!/^\d{1,15}$/.test(value)) throw new InvalidArgumentError('Wanted: the sequence of a record, a whole number.');
+  return Number(value);
+}
+
+/** Milliseconds since 1970 of a date, or of so long ago: "2026-03-01T10:00Z", "90m", "2h", "3d". */
+function moment(value: string): number {
+  const [, digits, unit = 's'] = /^(\d{1,6})([smhd])$/.exec(value) ?? [];
+  const ago = Number(digits) * ({ s: 1, m: 60, h: 3600, d: 86_400 }[unit] ?? 1) * 1000;
+  const atMs = digits === undefined && /^\d{4}-\d\d-\d\d/.test(value) ? Date.parse(value) : Date.now() - ago;
+  if (!Number.isFinite(atMs)) throw new InvalidArgumentError('Wanted: a date as 2026-03-01T10:00Z, or how long ago, as 90m, 2h or 3d.');
+  return atMs;
 }
 
 /** One line of what commander says, with where to read on. */
@@ -108,6 +133,12 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     .option('-s, --summary', 'print a report; without --format and --output instead of the calls')
     .option('--unmasked', 'headers and bodies as they were on the wire, nothing masked: for local work')
     .option('--unfiltered', 'all calls, also those that the filters leave out')
+    .option('--deliver', 'deliver the calls to the sinks of the configuration, through its spool, in place of printing them')
+    .option(
+      '--deliver-timeout <time>',
+      'how long to wait for the sinks, as 30s or 5m (default: 60s); the rest stays in the spool',
+      duration,
+    )
     .action(async (files: string[], options) => {
       const { read } = await import('./read.ts');
       code = await read(files, options);
@@ -153,13 +184,80 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     .command('schema')
     .description('Print the JSON Schema of the configuration, for editors.')
     .action(async () => (await import('./config-command.ts')).printSchema());
+  program
+    .command('policy')
+    .description('Try rules out.')
+    .command('test')
+    .description('Say what filters and masking would do to the calls in captures: for each rule how many, with masked examples.')
+    .argument('<file...>', 'capture files (pcap, pcapng, also gzip or zstd); - is standard input')
+    .option('-f, --filters <file>', 'simple filters (default: those that are shipped)')
+    .option('--advanced <file>', 'advanced filters (default: none)')
+    .option('--masking <file>', 'masking rules (default: those of the configuration, or that are shipped)')
+    .option('--diff <file>', 'other simple filters: say which calls they would decide otherwise')
+    .option('--examples <n>', 'examples of each, from 0 to 100 (default: 3)', exampleCount)
+    .option('-c, --config <file>', 'configuration (YAML), for how captures are read; its filters are not used')
+    .option('--json', 'as JSON')
+    .action(async (files: string[], options) => (await import('./policy-test.ts')).policyTest(files, options));
+  const spool = program.command('spool').description('Look at the spool, mend it, take records out, or send dead letters again.');
+  const ofSpool = (parent: Command, name: string, description: string): Command =>
+    parent
+      .command(name)
+      .description(description)
+      .option('-c, --config <file>', 'configuration of the sensor, which says where its spool is and which sinks read it')
+      .option('--directory <folder>', 'directory of the spool, whatever the configuration says');
+  ofSpool(spool, 'status', 'Say what lies in the spool, and what waits for each sink; also beside a running sensor.')
+    .option('--json', 'as JSON')
+    .action(async (options) => (await import('./spool-status.ts')).spoolStatusCommand(options));
+  ofSpool(spool, 'verify', 'Read every frame and name each one that is damaged, with its file and offset; also beside a running sensor.')
+    .addHelpText('after', '\nExit code 0: all is whole. 1: something is damaged or missing. 2: there is no spool that can be read.')
+    .action(async (options) => {
+      code = await (await import('./spool-command.ts')).verify(options);
+    });
+  ofSpool(
+    spool,
+    'repair',
+    'Write damaged segments anew with what is whole, and set the rest aside in quarantine/. No sensor may use the spool.',
+  )
+    .option('--yes', 'do it')
+    .action(async (options) => (await import('./spool-command.ts')).repair(options));
+  ofSpool(spool, 'export', 'Print the masked records in the spool as lines of JSON, delivered or not. No sensor may use the spool.')
+    .option('-o, --output <file>', 'write them there instead of standard output')
+    .option('--sink <name>', 'only what waits for that sink; needs --config')
+    .option('--from <sequence>', 'from that record on', sequence)
+    .option('--to <sequence>', 'up to that record', sequence)
+    .addHelpText('after', '\nExit code 0: all were exported. 1: damaged frames were left out. 2: there is no spool that can be read.')
+    .action(async (options) => {
+      code = await (await import('./spool-command.ts')).exportSpool(options);
+    });
+  ofSpool(spool, 'purge', 'Throw the records away, delivered or not. No sensor may use the spool.')
+    .option('--sink <name>', 'only what waits for that sink, which goes on behind it; the others keep theirs; needs --config')
+    .option('--yes', 'do it')
+    .action(async (options) => (await import('./spool-command.ts')).purge(options));
+  const letters = spool
+    .command('dead-letters')
+    .description(
+      'Records that a sink refused for their content: list them, or send them again. Through the running sensor when there is one.',
+    );
+  const ofLetters = (name: string, description: string): Command =>
+    ofSpool(letters, name, description)
+      .option('--socket <path>', 'control socket of the running sensor')
+      .option('--sink <name>', 'only those of that sink')
+      .option('--code <code>', 'only those with that code, as record-refused')
+      .option('--since <time>', 'only those since then: a date as 2026-03-01T10:00Z, or how long ago, as 90m, 2h or 3d', moment);
+  ofLetters('list', 'Print the dead letters, the oldest first.')
+    .option('--json', 'as JSON, a line each')
+    .action(async (options) => (await import('./dead-letters-command.ts')).listDeadLetters(options));
+  ofLetters(
+    'replay',
+    'Put dead letters back into the spool, for the sinks that refused them. Without a running sensor it needs --config.',
+  ).action(async (options) => (await import('./dead-letters-command.ts')).replayDeadLetters(options));
   const ofSensor = (name: string, description: string): Command =>
     program
       .command(name)
       .description(description)
       .option('--socket <path>', 'control socket of the sensor')
       .option('-c, --config <file>', 'configuration of the sensor, which names its control socket');
-  ofSensor('status', 'Say whether the running sensor is well, since when, and what every interface and worker does.')
+  ofSensor('status', 'Say whether the running sensor is well, since when, and what every interface, worker and sink does.')
     .option('--json', 'all that is known, as JSON')
     .addHelpText('after', '\nExit code 0: ready, without faults. 1: with faults, or not ready. 2: no sensor can be asked.')
     .action(async (options) => {
@@ -168,6 +266,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     });
   ofSensor('stats', 'Print what the sensor read, made of it and wrote, what was lost on the way, and whether its books balance.')
     .option('--watch [seconds]', 'again and again, until Ctrl-C (default: every second)', seconds(0.1, 3600))
+    .option('--rules', 'every rule of the pipelines, not only those that decided most calls')
     .option('--json', 'as JSON, a line each time')
     .action(async (options) => {
       const { stats } = await import('./stats.ts');
@@ -175,7 +274,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     });
   ofSensor(
     'tail',
-    'Print calls as they come: no header, no body, no query. All filters that are given must fit; * is any run of characters.',
+    'Print calls as they come, a line each; with --full their masked headers and bodies too. All filters that are given must fit; * is any run of characters.',
   )
     .option('--host <glob>', 'calls to that host, as *.example.com')
     .option('--path <glob>', 'calls of that path, as /orders/*')
@@ -185,7 +284,9 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     .option('--server <cidr>', 'calls to that address or block')
     .option('--slower <ms>', 'calls whose response began later than that', milliseconds)
     .option('-n, --count <n>', 'end after so many calls', callCount)
-    .option('--json', 'as JSON, a line each')
+    .option('--full', 'under each line the masked headers and bodies, and what was masked by which rule')
+    .option('--body-lines <n>', 'the same with so many lines of each body (default: 8)', lineCount)
+    .option('--json', 'the whole masked record of each call as JSON, a line each')
     .action(async (options) => {
       const { tail } = await import('./tail.ts');
       code = await tail(options);

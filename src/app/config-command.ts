@@ -1,57 +1,93 @@
 /**
  * `earshot config`: says whether a configuration can be used, writes one with every default, or the JSON Schema.
- * What a check finds beyond the file itself (an interface that is not there now) is a warning: it may come later.
+ * A check also reads what the configuration names: secrets, certificates, files of rules. What it finds beyond that (an
+ * interface that is not there now) is a warning: it may come later.
  */
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { loadSettings } from '../base/config.ts';
-import { SensorError } from '../base/errors.ts';
+import { type ErrorCode, SensorError } from '../base/errors.ts';
 import { readSecret, secretWarning } from '../base/secret.ts';
 import { defaultSettings, type Secret, type Settings } from '../base/settings.ts';
 import { changesBetween, describeValue } from '../base/settings-change.ts';
 import { settingsJsonSchema } from '../base/settings-schema.ts';
-import { type Setting, settingsTable } from '../base/settings-table.ts';
+import { settingsTable } from '../base/settings-table.ts';
 import { compileExpression, tunnelsHiddenBy } from '../capture/libpcap.ts';
 import { socketFilter } from '../capture/socket-filter.ts';
 import { systemCalls } from '../capture/syscalls.ts';
+import { createSink, formatOf } from '../ship/create-sink.ts';
+import { formats } from '../ship/formats/format.ts';
+import { openFraming } from '../ship/framing.ts';
+import { readSpoolKeys } from '../ship/spool/keys.ts';
+import { TlsFiles } from '../ship/tls-options.ts';
+import { defaultConfiguration } from './default-configuration.ts';
 import { say, writeText } from './output.ts';
+import { pipelinesOf } from './pipelines.ts';
+import { loadPolicy } from './policy-files.ts';
+import { refuseEqualRoutes } from './sink-names.ts';
+import { version } from './version.ts';
 
-const COLUMNS = 118;
 const LINKTYPE_ETHERNET = 1;
 
 /** `earshot config check FILE`. Throws a SensorError with all that is wrong. */
-export function checkConfig(file: string): void {
+export async function checkConfig(file: string): Promise<void> {
   const settings = loadSettings(file);
   const warnings = warningsOf(settings);
-  throwTogether(file, [...secretFaults(settings), ...filterFaults(settings, warnings)]);
+  throwTogether(file, [
+    ...filterFaults(settings, warnings),
+    ...secretFaults(settings),
+    ...certificateFaults(settings),
+    ...(await sinkFaults(settings)),
+    ...faultsOf('sinks', () => refuseEqualRoutes(settings)),
+    ...(await policyFaults(settings)),
+  ]);
   for (const warning of warnings) say(`earshot: warning: ${warning}\n`);
-  const { live, restart } = changesBetween(defaultSettings, settings);
-  const values = new Map([...live, ...restart].map(({ name, after }) => [name, after]));
-  const differences = settingsTable()
-    .filter(({ name }) => values.has(name))
-    .map(({ name }) => `${name} ${describeValue(values.get(name))}`);
+  const differences = differencesOf(settings);
   const outcome =
     differences.length === 0 ? 'nothing differs from the defaults' : `differs from the defaults in: ${differences.join(', ')}`;
   writeText(1, `valid: ${file}; ${outcome}\n`);
 }
 
+/** In the order of the table; of pipelines and sinks no more than which they are. */
+function differencesOf(settings: Settings): string[] {
+  const { live, restart } = changesBetween(defaultSettings, settings);
+  const changes = [...live, ...restart];
+  return settingsTable().flatMap(({ name: setting }) =>
+    changes.flatMap(({ name, after }) => {
+      if (name === setting) return [`${name} ${describeValue(after)}`];
+      if (!name.startsWith(`${setting}.`)) return [];
+      const { type, sinks } = after as { readonly type?: string; readonly sinks?: readonly string[] };
+      return [type === undefined ? `${name} to ${sinks?.length === 0 ? 'all sinks' : describeValue(sinks)}` : `${name} ${type}`];
+    }),
+  );
+}
+
 interface SettingFault {
   readonly name: string;
-  readonly error: SensorError;
+  readonly code: ErrorCode;
+  readonly text: string;
+  readonly next: string;
+  readonly details: readonly string[];
 }
 
 function throwTogether(file: string, faults: readonly SettingFault[]): void {
   if (faults.length === 0) return;
-  const [{ error: first }] = faults;
+  const [first] = faults;
   throw new SensorError(
     first.code,
     `Cannot use the configuration ${file}`,
     faults.length === 1 ? 'one of its settings cannot be used' : `${faults.length} of its settings cannot be used`,
     first.next,
     undefined,
-    faults.map(({ name, error }) => `${name}: ${error.what}: ${error.why}`),
+    faults.flatMap(({ name, text, details }) => [`${name}: ${text}`, ...details.map((line) => `  ${line}`)]),
   );
+}
+
+function faultOf(name: string, error: unknown): SettingFault {
+  if (!(error instanceof SensorError)) throw error;
+  const { code, what, why, next, details } = error;
+  return { name, code, text: `${what}: ${why}`, next, details };
 }
 
 /** What `act` throws as a fault of that setting; none when it does not. */
@@ -60,18 +96,72 @@ function faultsOf(name: string, act: () => void): SettingFault[] {
     act();
     return [];
   } catch (error) {
-    if (error instanceof SensorError) return [{ name, error }];
-    throw error;
+    return [faultOf(name, error)];
   }
 }
 
 /** Every reference to a secret, with the setting that it stands in. */
-function secretsOf({ metrics }: Settings): [name: string, secret: Secret][] {
-  return Object.entries(metrics.otlpHeaders).map(([field, secret]) => [`metrics.otlpHeaders.${field}`, secret]);
+function secretsOf({ metrics, policy, sinks, spool }: Settings): [name: string, secret: Secret][] {
+  const found: [string, Secret][] = Object.entries(metrics.otlpHeaders).map(([field, secret]) => [`metrics.otlpHeaders.${field}`, secret]);
+  const walk = (name: string, value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    const [key, ...others] = Object.keys(value);
+    if (others.length === 0 && (key === 'file' || key === 'environment')) found.push([name, value as Secret]);
+    else for (const [part, below] of Object.entries(value)) walk(`${name}.${part}`, below);
+  };
+  walk('policy', policy);
+  for (const [name, sink] of Object.entries(sinks)) {
+    // What stands in header fields is text, whatever their names.
+    const { headers: _, ...others } = { headers: {}, ...sink };
+    walk(`sinks.${name}`, others);
+  }
+  walk('spool', spool);
+  return found;
 }
 
 function secretFaults(settings: Settings): SettingFault[] {
-  return secretsOf(settings).flatMap(([name, secret]) => faultsOf(name, () => readSecret(secret)));
+  // The key of the masking is read with its rules.
+  const secrets = secretsOf(settings).filter(([name]) => name !== 'policy.maskingKey');
+  const faults = secrets.flatMap(([name, secret]) => faultsOf(name, () => readSecret(secret)));
+  if (!faults.some(({ name }) => name.startsWith('spool.'))) faults.push(...faultsOf('spool', () => readSpoolKeys(settings.spool)));
+  return faults;
+}
+
+function certificateFaults({ sinks }: Settings): SettingFault[] {
+  return Object.entries(sinks).flatMap(([name, sink]): SettingFault[] => {
+    if (sink.type === 'file' || sink.type === 'stdout' || (sink.type === 'kafka' && !sink.useTls)) return [];
+    const { problem } = new TlsFiles(sink.tls);
+    if (problem === null) return [];
+    return [{ name: `sinks.${name}.tls`, code: 'config-invalid', text: problem.what, next: problem.next, details: [] }];
+  });
+}
+
+/** Makes each sink that has an address, without connecting it. */
+async function sinkFaults(settings: Settings): Promise<SettingFault[]> {
+  const faults: SettingFault[] = [];
+  for (const [name, sink] of Object.entries(settings.sinks)) {
+    if (sink.type === 'file' || sink.type === 'stdout') continue;
+    const framing = openFraming(formats[formatOf(sink)](), { settings, version: version(), now: Date.now, pipelines: [] });
+    const silent = { info: () => {}, warn: () => {} };
+    try {
+      await (await createSink(name, sink, framing, { sensorId: settings.sensor.id, version: version(), log: silent })).close();
+    } catch (error) {
+      faults.push(faultOf(`sinks.${name}`, error));
+    }
+  }
+  return faults;
+}
+
+/** Reads the filters, the masking rules and their key, and compiles them as a worker would. */
+async function policyFaults(settings: Settings): Promise<SettingFault[]> {
+  try {
+    const spec = await loadPolicy(settings, '');
+    const { Policy } = await import('../policy/policy.ts');
+    new Policy(spec);
+    return [];
+  } catch (error) {
+    return [faultOf('policy', error)];
+  }
 }
 
 /** Compiles the filters as a start would. What only this machine lacks becomes a warning. */
@@ -82,9 +172,9 @@ function filterFaults({ capture, decode }: Settings, warnings: string[]): Settin
   const faults = faultsOf('capture.filter', () => {
     if (filter !== '') expression = compileExpression(filter, LINKTYPE_ETHERNET);
   });
-  if (faults[0]?.error.code === 'libpcap-missing') {
-    const [{ error }] = faults.splice(0);
-    warnings.push(`capture.filter: ${error.why} on this machine. ${error.next}`);
+  if (faults[0]?.code === 'libpcap-missing') {
+    const [{ text, next }] = faults.splice(0);
+    warnings.push(`capture.filter: ${text}. ${next}`);
   }
   if (expression !== null) {
     const hidden = tunnelsHiddenBy(expression);
@@ -100,7 +190,7 @@ function filterFaults({ capture, decode }: Settings, warnings: string[]): Settin
 }
 
 function warningsOf(settings: Settings): string[] {
-  const { capture, run, output, log } = settings;
+  const { capture, run, output, log, sinks } = settings;
   const warnings = secretsOf(settings).flatMap(([, secret]) => secretWarning(secret) ?? []);
   if (capture.interfaces.length === 0 && capture.endpoints.length === 0) {
     warnings.push('capture.interfaces and capture.endpoints are both empty: `earshot run` has nothing to listen to.');
@@ -115,9 +205,15 @@ function warningsOf(settings: Settings): string[] {
     if (processor >= processors)
       warnings.push(`run.affinity: this process may use ${processors} processors now, which count from 0; ${processor} may not be one.`);
   }
+  const used = new Set(pipelinesOf(settings).flatMap((pipeline) => pipeline.sinks));
+  for (const name of Object.keys(sinks)) {
+    if (used.has(name)) continue;
+    warnings.push(`sinks.${name}: no pipeline names it, so it gets nothing.`);
+  }
   for (const [name, path] of [
     ['output.file', output.file],
     ['log.file', log.file],
+    ...Object.entries(sinks).map(([name, sink]) => [`sinks.${name}.path`, sink.type === 'file' ? sink.path : '']),
   ]) {
     if (path === '' || path === '-' || existsSync(dirname(path))) continue;
     warnings.push(`${name}: there is no folder ${dirname(path)} now.`);
@@ -133,52 +229,4 @@ export function printSchema(): void {
 /** `earshot config print-default` */
 export function printDefault(): void {
   writeText(1, defaultConfiguration());
-}
-
-const HEAD = `# The configuration of Earshot: every setting with its default. Keep what differs; what is left out is the default.
-# Check it with: earshot config check FILE
-# For help in an editor with a YAML language server: earshot config schema > earshot.schema.json, and begin the file
-# with this line, with one # only:
-## yaml-language-server: $schema=earshot.schema.json
-`;
-
-/** A configuration that says every default, each with its meaning. */
-export function defaultConfiguration(): string {
-  let text = HEAD;
-  let sections: readonly string[] = [];
-  for (const setting of settingsTable()) {
-    const path = setting.name.split('.');
-    const own = path.slice(0, -1);
-    own.forEach((name, depth) => {
-      if (own.slice(0, depth + 1).join('.') === sections.slice(0, depth + 1).join('.')) return;
-      text += `\n${'  '.repeat(depth)}${name}:\n`;
-    });
-    if (own.length < sections.length) text += '\n';
-    sections = own;
-    const indent = '  '.repeat(own.length);
-    for (const line of commentOf(setting).flatMap((sentence) => wordsInLines(sentence, COLUMNS - indent.length - 2)))
-      text += `${indent}# ${line}\n`;
-    text += `${indent}${path.at(-1)}: ${JSON.stringify(setting.default)}\n`;
-  }
-  return text;
-}
-
-function commentOf({ meaning, unit, default: value, allowed, examples, isLive }: Setting): string[] {
-  const of = unit === '' || unit === 'count' ? '' : ` (${unit})`;
-  return [
-    meaning,
-    `Default: ${JSON.stringify(value)}. Allowed: ${allowed}${of}. A change ${isLive ? 'takes effect at once' : 'needs a restart'}.`,
-    ...(examples.length === 0 ? [] : [`For example: ${examples.map((example) => JSON.stringify(example)).join(' or ')}`]),
-  ];
-}
-
-/** The words of a text in lines of at most `width` characters, but for a word that is longer alone. */
-function wordsInLines(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(' ')) {
-    const line = lines.at(-1);
-    if (line !== undefined && line.length + 1 + word.length <= width) lines[lines.length - 1] = `${line} ${word}`;
-    else lines.push(word);
-  }
-  return lines;
 }

@@ -19,6 +19,8 @@ interface Changes {
   readonly lagMs?: number;
   readonly bugs?: number;
   readonly balances?: boolean;
+  readonly delivery?: SensorReport['delivery'];
+  readonly ship?: SensorReport['ship'];
 }
 
 /** The report of a sensor that is well, but for the changes. */
@@ -33,6 +35,8 @@ function report({
   lagMs = 0,
   bugs = 0,
   balances = true,
+  delivery = null,
+  ship = null,
 }: Changes = {}): SensorReport {
   const sample = sampleReport();
   return {
@@ -43,6 +47,8 @@ function report({
     workers: workers.map((one, worker) => ({ ...sample.workers[0], worker, ...one })),
     stages: { ...sample.stages, reader: { ...sample.stages.reader, read, kernelDropped }, sink: { ...sample.stages.sink, lost, lagMs } },
     weirds: bugs === 0 ? {} : { 'sensor.bug': bugs },
+    delivery,
+    ship,
     ledger: sample.ledger.map((one) => ({ ...one, balances })),
   };
 }

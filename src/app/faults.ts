@@ -4,6 +4,7 @@
  *
  * What is counted and happened a moment ago (drops, lost calls) stays a fault for a minute.
  */
+import { deliveryFaults } from './delivery-faults.ts';
 import { type FindingCode, findingKinds, severities } from './doctor/findings.ts';
 import type { Fault, InterfaceReport, SensorReport } from './report.ts';
 import { count, longTime, shortTime } from './units.ts';
@@ -26,6 +27,8 @@ export class Faults {
   readonly #seen = new Map<string, { readonly value: number; readonly atMs: number }[]>();
   /** What a fault is known by from one look to the next: numbers in its text may change. */
   readonly #keys = new WeakMap<Fault, string>();
+  /** Since when something has been so that is a fault only when it lasts. */
+  readonly #sinceMs = new Map<string, number>();
   #unbalancedBefore = false;
 
   /** Judges anew. Returns what came and what went. */
@@ -43,10 +46,11 @@ export class Faults {
     return { raised: this.list.filter((fault) => !old.has(key(fault))), ceased: before.filter((fault) => !now.has(key(fault))) };
   }
 
-  #of({ sensor, interfaces, endpoints, workers, stages, weirds, ledger }: SensorReport, outputFault: string, logErrors: number): Fault[] {
+  #of(report: SensorReport, outputFault: string, logErrors: number): Fault[] {
+    const { sensor, interfaces, endpoints, workers, stages, weirds, ledger } = report;
     const faults: Fault[] = [];
-    const add = (code: FindingCode, what: string, subject = ''): void => {
-      const fault = { code, what, next: findingKinds[code].next };
+    const add = (code: FindingCode, what: string, subject = '', next: string = findingKinds[code].next): void => {
+      const fault = { code, what, next };
       this.#keys.set(fault, `${code} ${subject}`);
       faults.push(fault);
     };
@@ -69,12 +73,14 @@ export class Faults {
     const shedding = Math.max(0, ...workers.map((worker) => worker.shedding));
     if (shedding > 0) add('shedding', `up to ${Math.ceil(shedding * 100)} % of the flows of a worker are left out: it cannot keep up`);
     if (outputFault !== '') add('output-failing', `calls cannot be written: ${outputFault}`, outputFault);
-    const lost = grows('lost', stages.sink.lost);
+    const isOutput = stages.sink.to === 'output';
+    const lost = grows('lost', isOutput ? stages.sink.lost : 0);
     if (lost > 0 && outputFault === '')
       add('output-failing', `${count(lost)} calls were lost within the last minute: the output is too slow`);
     if (grows('log', logErrors) > 0) add('log-failing', 'log lines cannot be written to their file');
-    if (outputFault === '' && stages.sink.lagMs >= OUTPUT_LAG_MS)
+    if (isOutput && outputFault === '' && stages.sink.lagMs >= OUTPUT_LAG_MS)
       add('output-behind', `calls wait ${shortTime(stages.sink.lagMs * 1000)} for the output`);
+    deliveryFaults(report, { add, grows, lastsMs: (name, holds) => this.#lastsMs(name, holds, sensor.nowAtMs) });
     const behind = workers.find(({ packets, lagMs, packetsPerS }) => packets > 0 && packetsPerS > 0 && lagMs > SKEW_MS);
     if (behind !== undefined)
       add('clock-skew', `packets of worker ${behind.worker} are ${Math.round(behind.lagMs / 1000)} s behind the clock`);
@@ -84,6 +90,16 @@ export class Faults {
     const bugs = weirds['sensor.bug'] ?? 0;
     if (bugs > 0) add('sensor-bug', `${count(bugs)} packets hit a fault of Earshot itself`);
     return faults;
+  }
+
+  #lastsMs(name: string, holds: boolean, nowMs: number): number {
+    if (!holds) {
+      this.#sinceMs.delete(name);
+      return 0;
+    }
+    const sinceMs = Math.min(this.#sinceMs.get(name) ?? nowMs, nowMs);
+    this.#sinceMs.set(name, sinceMs);
+    return nowMs - sinceMs;
   }
 
   /** By how much a counter grew within the last minute. What it had at the first look counts as new. */

@@ -4,7 +4,7 @@
  *
  *   Packet -> decode -> Segment -> (defragment) -> accept -> Chunk -> parse -> Transaction -> take
  *
- * `take` gets each finished call by its row number; the pipeline gives the row back afterwards.
+ * `take` gets each finished call by its row number; the pipeline gives the row back afterwards, also when `take` throws.
  */
 import { resetBlocks } from '../base/blocks.ts';
 import { packetTimeUs } from '../base/clock.ts';
@@ -99,8 +99,13 @@ function drain(): void {
 
 function handOn(): void {
   for (let call = nextFinished(); call !== 0; call = nextFinished()) {
-    take(call);
-    releaseCall(call);
+    try {
+      take(call);
+    } catch (error) {
+      onBug(error);
+    } finally {
+      releaseCall(call);
+    }
   }
 }
 
@@ -130,7 +135,8 @@ export function finishPipeline(): void {
 /** The last bug, for the log; `sensor.bug` counts them all. */
 export let lastBug: unknown;
 
-function onBug(error: unknown): void {
+/** Notes a fault of our own that was caught: what it hit is left out, and the rest goes on. */
+export function onBug(error: unknown): void {
   raise(BUG);
   lastBug = error;
 }

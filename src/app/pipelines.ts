@@ -9,8 +9,13 @@ export const DEFAULT_PIPELINE = 'default';
 
 /** In the order of the configuration: the place is the bit of the route. */
 export function pipelinesOf({ pipelines, sinks }: Pick<Settings, 'pipelines' | 'sinks'>): readonly NamedPipeline[] {
-  const named = Object.entries(pipelines).map(([name, pipeline]) => ({ name, ...pipeline }));
+  const all = Object.keys(sinks);
+  const named = Object.entries(pipelines).map(([name, pipeline]) => ({
+    name,
+    ...pipeline,
+    sinks: pipeline.sinks.length > 0 ? pipeline.sinks : all,
+  }));
   if (named.length > 0) return named;
   const sampling = { share: 1, key: 'call' } as const;
-  return [{ name: DEFAULT_PIPELINE, filtersSimpleFile: '', filtersAdvancedFile: '', sampling, sinks: Object.keys(sinks) }];
+  return [{ name: DEFAULT_PIPELINE, filtersSimpleFile: '', filtersAdvancedFile: '', sampling, sinks: all }];
 }

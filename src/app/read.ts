@@ -2,10 +2,11 @@
  * `earshot read`: captures in, calls out, on this thread, as fast as they can be read.
  */
 import { closeSync, fstatSync, openSync, type Stats, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { isatty } from 'node:tty';
 import { bytes } from '../base/arena.ts';
 import { packetTimeUs } from '../base/clock.ts';
-import { countOf } from '../base/counters.ts';
+import { countOf, countsByName } from '../base/counters.ts';
 import { SensorError } from '../base/errors.ts';
 import { defaultSettings, type Settings } from '../base/settings.ts';
 import { weirdCount, weirdCounts, weirds } from '../base/weird.ts';
@@ -17,7 +18,9 @@ import { OutputClosed, outputFailed, say, writeBytes, writeText } from './output
 import { finishPipeline, lastBug, processPacket, resetPipeline } from './pipeline.ts';
 import { loadPolicy } from './policy-files.ts';
 import { Progress } from './progress.ts';
+import type { ReadDelivery } from './read-delivery.ts';
 import { RecordWriter } from './record-writer.ts';
+import { spoolDirectory } from './state-directory.ts';
 import { Summary } from './summary.ts';
 import { coloursOf, widthOf } from './terminal.ts';
 import { version } from './version.ts';
@@ -33,9 +36,17 @@ export interface ReadOptions {
   readonly unmasked?: boolean;
   /** All calls, whatever the filters say. */
   readonly unfiltered?: boolean;
+  /** To the sinks of the configuration. */
+  readonly deliver?: boolean;
+  /** Seconds. */
+  readonly deliverTimeout?: number;
 }
 
 const PROGRESS_PACKETS = 1 << 14;
+/** How long it is waited for the sinks. */
+const DELIVER_S = 60;
+const EXIT_UNDELIVERED = 1;
+const EXCLUDED = 'calls.excluded{';
 
 /** Reads the files; returns the exit code. Throws SensorError for what the operator has to mend. */
 export async function read(files: readonly string[], options: ReadOptions): Promise<number> {
@@ -48,14 +59,20 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
       'Pipe a capture into it: tcpdump -U -w - | earshot read -',
     );
   }
+  if (options.deliver === true) checkDelivery(settings, options);
   const capture = openCapture(files, settings);
-  const writesCalls = options.summary !== true || options.format !== undefined || options.output !== undefined;
+  const writesCalls =
+    options.format !== undefined || options.output !== undefined || (options.summary !== true && options.deliver !== true);
   const name = options.format ?? 'jsonl';
   const format = name === 'jsonl' ? null : formats[name]();
   const context: FormatContext = { settings, version: version(), now: Date.now };
   const fd = !writesCalls ? -1 : options.output === undefined ? 1 : openOutput(options.output, files);
   const progress = new Progress(capture);
-  const policy = options.unmasked === true && options.unfiltered === true ? null : new Policy(await loadPolicy(settings, ''));
+  const policy =
+    options.unmasked === true && options.unfiltered === true
+      ? null
+      : new Policy(await loadPolicy(settings, keyDirectoryOf(settings, options)));
+  const delivery = options.deliver === true ? await startDelivery(settings, options) : null;
   const started = process.hrtime.bigint();
   try {
     const packet = new Packet();
@@ -63,8 +80,9 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
     const writer = new RecordWriter({
       settings,
       epoch: epochOf(any ? packetTimeUs[0] : 0),
-      write: (at, end) => {
+      write: (at, end, records, index) => {
         if (fd >= 0) writeBytes(fd, bytes, at, end);
+        delivery?.add(at, end, records, index);
       },
       format,
       ports: options.filterPort ?? [],
@@ -96,6 +114,7 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
     finishPipeline();
     writer.end(format === null ? '' : format.end());
     progress.end();
+    await delivery?.finish();
     if (summary !== null) {
       const seconds = Number(process.hrtime.bigint() - started) / 1e9;
       const stream = writesCalls ? process.stderr : process.stdout;
@@ -103,6 +122,7 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
       if (writesCalls) say(text);
       else writeText(1, text);
     } else sayNotes();
+    if (writesCalls) sayFiltered();
     if (weirdCount('sensor.bug') > 0) {
       say(
         `earshot: sensor.bug: ${weirdCount('sensor.bug')} packets hit a fault of Earshot itself; the last: ${lastBug instanceof Error ? lastBug.stack : lastBug}\n`,
@@ -114,8 +134,34 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
   } finally {
     capture.close();
     if (fd > 2) closeSync(fd);
+    await delivery?.close();
   }
-  return 0;
+  return delivery === null || delivery.isComplete ? 0 : EXIT_UNDELIVERED;
+}
+
+async function startDelivery(settings: Settings, { deliverTimeout = DELIVER_S }: ReadOptions): Promise<ReadDelivery> {
+  return await (await import('./read-delivery.ts')).ReadDelivery.start(settings, deliverTimeout * 1000);
+}
+
+/** What is masked with a key must be the same in the next run too, when it leaves. */
+function keyDirectoryOf(settings: Settings, { deliver }: ReadOptions): string {
+  return deliver === true ? dirname(spoolDirectory(settings)) : '';
+}
+
+/** Throws a SensorError (usage) for options that do not go with a delivery. */
+function checkDelivery(settings: Settings, options: ReadOptions): void {
+  const refuse = (why: string, next: string): never => {
+    throw new SensorError('usage', 'Cannot deliver', why, next);
+  };
+  if (options.unmasked === true) refuse('only what is masked may leave, and --unmasked was given', 'Leave out --unmasked.');
+  if (options.unfiltered === true) refuse('the filters say what may leave, and --unfiltered was given', 'Leave out --unfiltered.');
+  if (options.format !== undefined) refuse('each sink has a format of its own, and --format was given', 'Leave out --format.');
+  if (Object.keys(settings.sinks).length > 0) return;
+  const without = options.config === undefined;
+  refuse(
+    without ? 'no configuration says where to' : `${options.config} has no sinks`,
+    without ? 'Name one that has sinks, with --config.' : 'Say in sinks where the calls go.',
+  );
 }
 
 /** Middle part of the record ids of a read: the first packet's time, so that reading again gives the same ids. */
@@ -135,6 +181,14 @@ function sayNotes(): void {
     const tells = /^(limit[.])?capture[.]/.test(name) && !next.startsWith('Nothing');
     if (tells && weirdCounts[i] > 0) say(`earshot: ${name}: ${meaning} ${next}\n`);
   });
+}
+
+/** Nothing was written because the filters left everything out: an empty output would look like an empty capture. */
+function sayFiltered(): void {
+  const filtered = countOf('calls.filtered{filters}');
+  if (filtered === 0 || countOf('calls.written') > 0) return;
+  const rules = countsByName().flatMap(([name, n]) => (name.startsWith(EXCLUDED) ? [`${name.slice(EXCLUDED.length, -1)} ${n}`] : []));
+  say(`earshot: no call was written: the filters left out ${filtered} (by pipeline/rule: ${rules.join(', ')}); --unfiltered shows them.\n`);
 }
 
 /** Opens the output anew, unless it is one of the captures: opening would empty it. */

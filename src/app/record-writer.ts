@@ -3,6 +3,9 @@
  *
  *   call -> port filter -> duplicates -> route -> encode -> (format) -> write
  *
+ * A call at which routing or encoding throws is left out (`calls.lost{bug}`, `sensor.bug`): what was written of it is written
+ * over by the next one, and nothing of it leaves.
+ *
  * Beside the records lies their index: two words for each, its length and its routes (policy/masked-call.ts).
  */
 import { bytes, outputRegion } from '../base/arena.ts';
@@ -12,10 +15,11 @@ import type { Settings } from '../base/settings.ts';
 import { PORTS, ROW_SHIFT, rows } from '../flow/flow-table.ts';
 import { C_FLOW, CALL_SHIFT, calls } from '../http/transaction.ts';
 import type { ApiCall } from '../normalise/api-call.ts';
-import { DUPLICATE, judge, nextDue, park, resetDuplicates, WAIT } from '../normalise/duplicates.ts';
+import { DUPLICATE, forget, judge, nextDue, park, resetDuplicates, WAIT } from '../normalise/duplicates.ts';
 import { encodeCall, RECORD_BYTES_MAX, resetEncoder } from '../normalise/encode.ts';
 import { INDEX_WORDS } from '../policy/masked-call.ts';
 import type { Format } from '../ship/formats/format.ts';
+import { onBug } from './pipeline.ts';
 
 const B = bytes;
 const C = counts;
@@ -23,6 +27,7 @@ const K = calls;
 const R = rows;
 const T_WRITTEN = counter('calls.written');
 const T_FILTERED = counter('calls.filtered{port}');
+const T_LOST = counter('calls.lost{bug}');
 const OUT_BYTES = counter('output.bytes');
 const FLUSH_BYTES = 256 << 10;
 
@@ -98,9 +103,20 @@ export class RecordWriter {
     this.releaseDue();
     const verdict = judge(call);
     if (verdict === DUPLICATE) return;
-    const routes = this.#route(call);
-    if (routes === 0) return;
-    const end = this.#encode(call, this.#at);
+    let routes = 0;
+    let end = this.#at;
+    try {
+      routes = this.#route(call);
+      if (routes !== 0) end = this.#encode(call, end);
+    } catch (error) {
+      C[T_LOST]++;
+      onBug(error);
+      routes = 0;
+    }
+    if (routes === 0) {
+      forget();
+      return;
+    }
     if (verdict === WAIT) {
       park(call, Buffer.from(B.subarray(this.#at, end)), routes);
       return;
@@ -126,7 +142,7 @@ export class RecordWriter {
     const i = INDEX_WORDS * this.#ready++;
     this.#index[i] = end - at;
     this.#index[i + 1] = routes;
-    if (this.#onRecord !== undefined) this.#onRecord(at, end);
+    if (this.#onRecord !== undefined) this.#show(at, end);
     if (this.#format === null) {
       this.#at = end;
       if (end - START >= FLUSH_BYTES) this.flush();
@@ -134,6 +150,15 @@ export class RecordWriter {
     }
     const call = JSON.parse(B.toString('utf8', at, end)) as ApiCall;
     this.#text(this.#format.record(call, this.#records++));
+  }
+
+  /** A fault of who looks on does not touch the record. */
+  #show(at: number, end: number): void {
+    try {
+      this.#onRecord?.(at, end);
+    } catch (error) {
+      onBug(error);
+    }
   }
 
   #text(text: string): void {

@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { settingsWith } from '../../test/support/run-pipeline.ts';
 import { parseEndpoint } from '../capture/tunnel-endpoint.ts';
+import { OTHERWISE } from '../policy/filter/filters.ts';
 import { CallsOutput } from './calls-output.ts';
 import { type Heard, Listening } from './listening.ts';
-import type { SensorReport } from './report.ts';
-import { makeReport, type ReportParts } from './report-maker.ts';
+import { RULES_SHOWN_MAX, type SensorReport } from './report.ts';
+import { makeReport, type ReportParts, type ShippingParts } from './report-maker.ts';
 import { sampleReport } from './report-testing.ts';
+import type { ShipReport } from './ship-link.ts';
 import type { Pulse } from './worker-link.ts';
 import { WorkerLife } from './workers.ts';
 
@@ -266,4 +268,167 @@ test('an end-point: packets of all workers and all lives, sockets of the kernel'
   assert.deepEqual(one.interfaces, []);
   assert.ok(!one.ledger.some(({ name }) => name === KERNEL), 'the kernel counts no datagrams that it delivers');
   assertBalances(one);
+});
+
+const HANDED = 'calls handed to delivery';
+
+/** As Shipping says it, with a thread that runs unless its report is null. */
+function shipping(changes: Partial<ShippingParts> & { readonly received: number }): ShippingParts {
+  const report = changes.report === undefined ? ship() : changes.report;
+  const { lost = 0, withDead = 0, offered = report?.spool.offered ?? 0 } = changes;
+  const underWay = changes.received - lost - withDead - offered;
+  return {
+    lost,
+    withDead,
+    lostInSpool: report?.spool.lost ?? 0,
+    offered,
+    underWay,
+    restarts: 0,
+    isRunning: report !== null,
+    ...changes,
+    report,
+  };
+}
+
+/** A spool that was offered 90, took 80 and had no room for 4; two sinks, of which one gets half of it. */
+function ship(changes: Partial<ShipReport['spool']> = {}): ShipReport {
+  const sample = sampleReport().ship as ShipReport;
+  const [lake, edge] = sample.spool.readers;
+  const readers = [
+    { ...lake, queuedAtStart: 5, accepted: 80 },
+    { ...edge, queuedAtStart: 0, accepted: 40 },
+  ];
+  const none = {
+    received: 0,
+    written: 0,
+    deadLettered: 0,
+    expired: 0,
+    corrupt: 0,
+    inFlight: 0,
+    queued: 0,
+    queuedBytes: 0,
+    bytes: 0,
+    errors: 0,
+  };
+  return {
+    ...sample,
+    spool: { ...sample.spool, offered: 90, accepted: 80, lost: 4, readers, ...changes },
+    sinks: [
+      { ...sample.sinks[0], ...none, received: 70, written: 60, bytes: 6_000, inFlight: 10, queued: 15, queuedBytes: 2_500, ratePerS: 12 },
+      {
+        ...sample.sinks[1],
+        ...none,
+        ...{ received: 30, written: 20, bytes: 2_000, deadLettered: 3, expired: 2, corrupt: 1, queued: 14, queuedBytes: 1_400, errors: 4 },
+      },
+    ],
+  };
+}
+
+test('delivery: every call that was handed to it is somewhere, and every record of each sink', () => {
+  const one = report({ lives: [life(0, pulse())], shipping: shipping({ received: 100, lost: 3 }) });
+  assert.deepEqual(balanceOf(one, HANDED).parts, [
+    ['accepted', 80],
+    ['lost', 7],
+    ['waiting to be accepted', 6],
+    ['on the way', 7],
+  ]);
+  assert.deepEqual(balanceOf(one, 'records of sink lake').parts, [
+    ['acked', 60],
+    ['in flight', 10],
+    ['queued', 15],
+  ]);
+  assert.deepEqual([balanceOf(one, 'records of sink lake').total, balanceOf(one, 'records of sink edge').total], [85, 40]);
+  assertBalances(one);
+  assert.deepEqual(one.delivery, { isRunning: true, restarts: 0, received: 100, lost: 7 });
+
+  const lateSink = ship();
+  const [lake, edge] = lateSink.sinks;
+  const off = report({
+    lives: [life(0, pulse())],
+    shipping: shipping({ received: 100, report: { ...lateSink, sinks: [{ ...lake, written: 59 }, edge] } }),
+  });
+  assert.equal(balanceOf(off, 'records of sink lake').balances, false, 'a record is nowhere');
+  const atEnd = report({ lives: [life(0, pulse())], shipping: shipping({ received: 100 }), ended: true });
+  assert.equal(balanceOf(atEnd, HANDED).balances, false, 'nothing may be on the way at the end');
+  const done = shipping({ received: 84, report: ship({ offered: 84 }) });
+  assertBalances(report({ lives: [life(0, pulse())], shipping: done, ended: true }));
+});
+
+test('a delivery thread that died: the books hold while it is away and after it is back', () => {
+  const sumOf = (one: SensorReport): number => balanceOf(one, HANDED).parts.reduce((sum, [, n]) => sum + n, 0);
+  // It had taken over 90 of 100, and had no room for 4; what came since is lost.
+  const away = shipping({ received: 130, lost: 30, withDead: 10, offered: 90, lostInSpool: 4, restarts: 1, report: null });
+  const during = report({ lives: [life(0, pulse())], shipping: away });
+  assertBalances(during);
+  assert.equal(sumOf(during), 130);
+  assert.deepEqual([during.delivery, during.ship], [{ isRunning: false, restarts: 1, received: 130, lost: 44 }, null]);
+  assert.ok(!during.ledger.some(({ name }) => name.startsWith('records of sink')));
+  const back = { ...away, received: 220, offered: 180, underWay: 0, lostInSpool: 8, report: ship(), isRunning: true };
+  const after = report({ lives: [life(0, pulse())], shipping: back });
+  assertBalances(after);
+  assert.equal(sumOf(after), 220);
+  assert.deepEqual(balanceOf(after, HANDED).parts.at(-1), ['taken over before it died', 90]);
+});
+
+test('the third stage: the output where there is one, else the sum of the sinks', async (t: TestContext) => {
+  const { nowAtMs } = sampleReport().sensor;
+  const sinks = report({ lives: [life(0, pulse())], shipping: shipping({ received: 100, lost: 3 }) }).stages.sink;
+  const oldestAtMs = Math.min(...ship().sinks.map(({ oldestWaitingAtMs }) => oldestWaitingAtMs));
+  assert.deepEqual(sinks, {
+    to: 'sinks',
+    received: 100,
+    written: 80,
+    writtenPerS: 12,
+    bytes: 8_000,
+    errors: 4,
+    lost: 3 + 4 + 2 + 1,
+    queueBytes: 3_900,
+    lagMs: nowAtMs - oldestAtMs,
+  });
+  assert.equal(report({ lives: [life(0, pulse())] }).stages.sink.to, 'nothing');
+  const folder = mkdtempSync(join(tmpdir(), 'earshot-report-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const output = new CallsOutput(join(folder, 'calls'), 1_000);
+  output.add(Buffer.alloc(60, 'x'), 2);
+  const both = report({ lives: [life(0, pulse())], output, shipping: shipping({ received: 100 }) }).stages.sink;
+  assert.deepEqual([both.to, both.received], ['output', 2]);
+  await output.close(Date.now() + 10_000);
+});
+
+test('pipelines: what passed, was filtered and sampled out, and by which rules', () => {
+  const of = {
+    'calls.included{all/api}': 10,
+    [`calls.included{all/${OTHERWISE}}`]: 5,
+    'calls.excluded{all/static}': 7,
+    'calls.excluded{all/gone}': 2,
+    'calls.excluded{all-others/static}': 1_000,
+    'calls.sampledOut{all}': 4,
+  };
+  const rules = [
+    { name: 'static', action: 'exclude' as const },
+    { name: 'api', action: 'include' as const },
+    { name: 'static', action: 'exclude' as const },
+  ];
+  const [all] = report({ lives: [life(0, pulse({ of }))], pipelines: [{ name: 'all', sinks: ['edge'], rules }] }).pipelines;
+  assert.deepEqual(all, {
+    name: 'all',
+    sinks: ['edge'],
+    passed: 11,
+    filteredOut: 9,
+    sampledOut: 4,
+    rules: [
+      { name: 'static', action: 'exclude', calls: 7 },
+      { name: 'api', action: 'include', calls: 10 },
+      { name: OTHERWISE, action: 'include', calls: 5 },
+    ],
+    otherRulesCalls: 2,
+  });
+});
+
+test('rules beyond those that a report lists are summed', () => {
+  const names = Array.from({ length: RULES_SHOWN_MAX + 20 }, (_, i) => `r${i}`);
+  const of = Object.fromEntries(names.map((name) => [`calls.excluded{all/${name}}`, 3]));
+  const rules = names.map((name) => ({ name, action: 'exclude' as const }));
+  const [all] = report({ lives: [life(0, pulse({ of }))], pipelines: [{ name: 'all', sinks: [], rules }] }).pipelines;
+  assert.deepEqual([all.rules.length, all.otherRulesCalls, all.filteredOut], [RULES_SHOWN_MAX, 60, 3 * names.length]);
 });

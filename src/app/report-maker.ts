@@ -6,10 +6,24 @@ import type { InterfaceCounts } from '../capture/ring.ts';
 import { deliveryBalance } from '../ship/delivery-state.ts';
 import type { CallsOutput } from './calls-output.ts';
 import type { Heard, Listening } from './listening.ts';
-import type { EndpointReport, Fault, InterfaceReport, PipelineReport, SensorReport, StagesReport, WorkerReport } from './report.ts';
+import {
+  type DeliveryReport,
+  type EndpointReport,
+  type Fault,
+  type InterfaceReport,
+  type PipelineReport,
+  RULES_SHOWN_MAX,
+  type RuleReport,
+  type SensorReport,
+  type StagesReport,
+  type WorkerReport,
+} from './report.ts';
 import type { Shipping } from './shipping.ts';
 import type { Pulse } from './worker-link.ts';
 import type { WorkerLife } from './workers.ts';
+
+/** What a pipeline does with calls that no rule fits (policy/filter/filters.ts). */
+const OTHERWISE = 'otherwise';
 
 export interface PipelineParts {
   readonly name: string;
@@ -17,12 +31,17 @@ export interface PipelineParts {
   readonly rules: readonly { readonly name: string; readonly action: 'include' | 'exclude' }[];
 }
 
+export type ShippingParts = Pick<
+  Shipping,
+  'received' | 'lost' | 'withDead' | 'lostInSpool' | 'offered' | 'underWay' | 'report' | 'restarts' | 'isRunning'
+>;
+
 export interface ReportParts {
   readonly sensor: SensorReport['sensor'];
   readonly listening: Listening;
   readonly lives: readonly WorkerLife[];
   readonly output: CallsOutput | null;
-  readonly shipping: Pick<Shipping, 'received' | 'lost' | 'withDead' | 'offered' | 'underWay' | 'report'> | null;
+  readonly shipping: ShippingParts | null;
   /** In the order of their route bits, and the rules of each. */
   readonly pipelines: readonly PipelineParts[];
   readonly faults: readonly Fault[];
@@ -43,6 +62,7 @@ export function makeReport(parts: ReportParts): SensorReport {
     workers: lives.map((life) => workerReport(life, listening)),
     stages: stages(counters, parts),
     pipelines: parts.pipelines.map((pipeline) => pipelineReport(counters, pipeline)),
+    delivery: deliveryReport(parts.shipping),
     ship: parts.shipping?.report ?? null,
     counters: Object.fromEntries(counters),
     weirds: Object.fromEntries(weirds),
@@ -137,14 +157,37 @@ function pipelineReport(counters: ReadonlyMap<string, number>, { name, sinks, ru
   const included = sumOf(`calls.included{${name}/`);
   const excluded = sumOf(`calls.excluded{${name}/`);
   const sampledOut = of(`calls.sampledOut{${name}}`);
+  const callsOf = (rule: PipelineParts['rules'][number]): RuleReport => ({
+    name: rule.name,
+    action: rule.action,
+    calls: of(`calls.${rule.action}d{${name}/${rule.name}}`),
+  });
+  // A counter belongs to the name: rules of both files with the same one share it.
+  const distinct = new Map(rules.map((rule) => [`${rule.action} ${rule.name}`, rule]));
+  const otherwise = (['include', 'exclude'] as const)
+    .filter((action) => !distinct.has(`${action} ${OTHERWISE}`))
+    .map((action) => callsOf({ name: OTHERWISE, action }))
+    .filter(({ calls }) => calls > 0);
+  const listed = [...[...distinct.values()].slice(0, RULES_SHOWN_MAX).map(callsOf), ...otherwise];
   return {
     name,
     sinks,
     passed: included - sampledOut,
     filteredOut: excluded,
     sampledOut,
-    rules: rules.map((rule) => ({ name: rule.name, action: rule.action, calls: of(`calls.${rule.action}d{${name}/${rule.name}}`) })),
+    rules: listed,
+    otherRulesCalls: included + excluded - listed.reduce((sum, { calls }) => sum + calls, 0),
   };
+}
+
+function deliveryReport(shipping: ReportParts['shipping']): DeliveryReport | null {
+  if (shipping === null) return null;
+  const { received, restarts, isRunning } = shipping;
+  return { isRunning, restarts, received, lost: lostBeforeSpool(shipping) };
+}
+
+function lostBeforeSpool({ lost, withDead, lostInSpool }: ShippingParts): number {
+  return lost + withDead + lostInSpool;
 }
 
 function workerReport(life: WorkerLife, listening: Listening): WorkerReport {
@@ -202,24 +245,39 @@ function stages(counters: ReadonlyMap<string, number>, parts: ReportParts): Stag
       flows: lives.reduce((n, { pulse }) => n + (pulse?.flows ?? 0), 0),
       callsInFlight: lives.reduce((n, { pulse }) => n + (pulse?.callsInFlight ?? 0), 0),
     },
-    sink: {
-      received: output?.received ?? 0,
-      written: output?.written ?? 0,
-      // What the workers hand over is what is written, as long as the output takes anything.
-      writtenPerS: output === null || output.fault !== '' ? 0 : rateOf(lives, 'calls.written'),
-      bytes: output?.bytes ?? 0,
-      errors: output?.errors ?? 0,
-      lost: output?.lost ?? 0,
-      queueBytes: output?.queueBytes ?? 0,
-      lagMs: output?.lagMs ?? 0,
-    },
+    sink: output === null ? sinksStage(parts) : outputStage(output, lives),
+  };
+}
+
+function outputStage(output: CallsOutput, lives: readonly WorkerLife[]): StagesReport['sink'] {
+  const { received, written, bytes, errors, lost, queueBytes, lagMs } = output;
+  // What the workers hand over is what is written, as long as the output takes anything.
+  const writtenPerS = output.fault === '' ? rateOf(lives, 'calls.written') : 0;
+  return { to: 'output', received, written, writtenPerS, bytes, errors, lost, queueBytes, lagMs };
+}
+
+/** The sum over all sinks: a call that goes to two of them counts twice. */
+function sinksStage({ shipping, sensor }: ReportParts): StagesReport['sink'] {
+  const sinks = shipping?.report?.sinks ?? [];
+  const sum = (of: (sink: (typeof sinks)[number]) => number): number => sinks.reduce((n, sink) => n + of(sink), 0);
+  const ages = sinks.map(({ oldestWaitingAtMs }) => (oldestWaitingAtMs === 0 ? 0 : sensor.nowAtMs - oldestWaitingAtMs));
+  return {
+    to: shipping === null ? 'nothing' : 'sinks',
+    received: sum(({ received }) => received),
+    written: sum(({ written }) => written),
+    writtenPerS: sum(({ ratePerS }) => ratePerS),
+    bytes: sum(({ bytes }) => bytes),
+    errors: sum(({ errors }) => errors),
+    lost: (shipping === null ? 0 : lostBeforeSpool(shipping)) + sum(({ expired, corrupt }) => expired + corrupt),
+    queueBytes: sum(({ queuedBytes }) => queuedBytes),
+    lagMs: Math.max(0, ...ages),
   };
 }
 
 /** What was handed to delivery, and of each sink what the spool accepted for it. */
-function shippingBalances({ received, lost, withDead, underWay, report }: NonNullable<ReportParts['shipping']>, ended: boolean): Balance[] {
-  if (report === null) return [];
-  const { spool, sinks } = report;
+function shippingBalances(shipping: ShippingParts, ended: boolean): Balance[] {
+  const { received, lost, withDead, offered, underWay, report } = shipping;
+  const spool = report?.spool ?? { offered: 0, accepted: 0, lost: 0, readers: [] };
   const waiting = spool.offered - spool.accepted - spool.lost;
   return [
     {
@@ -231,10 +289,11 @@ function shippingBalances({ received, lost, withDead, underWay, report }: NonNul
         ['waiting to be accepted', waiting] as const,
         ['on the way', underWay] as const,
         ['with a dead thread', withDead] as const,
+        ['taken over before it died', offered - spool.offered] as const,
       ].filter(([, n]) => n !== 0),
       balances: ended ? underWay === 0 && waiting === 0 : underWay >= 0 && waiting >= 0,
     },
-    ...sinks.map((sink) => {
+    ...(report?.sinks ?? []).map((sink) => {
       const reader = spool.readers.find(({ name }) => name === sink.name);
       return deliveryBalance(reader?.queuedAtStart ?? 0, reader?.accepted ?? 0, sink);
     }),

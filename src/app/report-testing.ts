@@ -3,10 +3,17 @@
  * other: two faults, an interface of each kind of trouble, a worker that was started again.
  */
 import type { SensorReport } from './report.ts';
+import type { ShipReport } from './ship-link.ts';
 
 /** 2026-03-01 10:00:00 UTC. */
 const STARTED_AT_MS = Date.UTC(2026, 2, 1, 10);
 const UP_MS = 183_845_000;
+
+const TOKEN_REFUSED = {
+  code: 'token-refused',
+  what: 'auth.example:443 refuses the client (401, invalid_client)',
+  next: 'Correct auth.clientId and auth.clientSecret of the sink, and earshot reload.',
+};
 
 /** A new report at each call. Its ledger balances; its workers add up to its stages. */
 export function sampleReport(): SensorReport {
@@ -133,6 +140,7 @@ export function sampleReport(): SensorReport {
         callsInFlight: 204,
       },
       sink: {
+        to: 'output',
         received: 56_499_990,
         written: 56_499_000,
         writtenPerS: 2_870,
@@ -143,8 +151,36 @@ export function sampleReport(): SensorReport {
         lagMs: 35,
       },
     },
-    pipelines: [],
-    ship: null,
+    pipelines: [
+      {
+        name: 'everything',
+        sinks: ['lake'],
+        passed: 56_499_990,
+        filteredOut: 1_480_000,
+        sampledOut: 20_000,
+        rules: [
+          { name: 'static-assets', action: 'exclude', calls: 1_200_000 },
+          { name: 'health-checks', action: 'exclude', calls: 280_000 },
+          { name: 'websocket', action: 'exclude', calls: 0 },
+          { name: 'otherwise', action: 'include', calls: 56_519_990 },
+        ],
+        otherRulesCalls: 0,
+      },
+      {
+        name: 'platform',
+        sinks: ['edge', 'lake'],
+        passed: 20_000_000,
+        filteredOut: 37_999_990,
+        sampledOut: 0,
+        rules: [
+          { name: 'api', action: 'include', calls: 19_400_000 },
+          { name: 'otherwise', action: 'exclude', calls: 37_999_990 },
+        ],
+        otherRulesCalls: 600_000,
+      },
+    ],
+    delivery: { isRunning: true, restarts: 1, received: 56_499_990, lost: 500 },
+    ship: sampleShip(),
     counters: {
       'packets.received': 1_000_000_000,
       'packets.bytes': 700_000_000_000,
@@ -170,10 +206,18 @@ export function sampleReport(): SensorReport {
       'calls.incomplete{partial}': 10_000,
       'calls.written': 56_499_990,
       'calls.duplicate': 2_000_000,
-      'calls.filtered{port}': 1_500_000,
-      'calls.included{default/otherwise}': 40_000_000,
-      'calls.excluded{default/static-assets}': 1_200_000,
-      'calls.sampledOut{default}': 20_000,
+      'calls.filtered{filters}': 1_480_000,
+      'calls.filtered{sampling}': 20_000,
+      'calls.included{everything/otherwise}': 56_519_990,
+      'calls.excluded{everything/static-assets}': 1_200_000,
+      'calls.excluded{everything/health-checks}': 280_000,
+      'calls.sampledOut{everything}': 20_000,
+      'calls.included{platform/api}': 19_400_000,
+      'calls.included{platform/gone}': 600_000,
+      'calls.excluded{platform/otherwise}': 37_999_990,
+      'calls.masked': 9_800_000,
+      'values.masked': 31_400_000,
+      'values.reported': 250,
       'gaps.count': 5_120,
       'gaps.bytes': 7_475_200,
     },
@@ -215,6 +259,154 @@ export function sampleReport(): SensorReport {
           ['waiting', 10],
         ],
         balances: true,
+      },
+    ],
+  };
+}
+
+/**
+ * Two sinks of 56,499,400 records that the spool accepted: one that is well, and one that is blocked and has lost some
+ * to a quota and some to a damaged frame.
+ */
+function sampleShip(): ShipReport {
+  const atMs = STARTED_AT_MS + UP_MS;
+  return {
+    atMs,
+    cpuMs: 1_830_000,
+    spool: {
+      directory: '/var/lib/earshot/spool',
+      level: 'memory',
+      wantedLevel: 'disk',
+      fault: 'No space is left on the disk.',
+      offered: 56_499_580,
+      accepted: 56_499_400,
+      lost: 100,
+      durableSequence: 56_501_320,
+      lastSequence: 56_501_400,
+      oldestSequence: 55_000_001,
+      oldestAtMs: atMs - 900_000,
+      bytes: 1_480_000_000,
+      bytesMax: 8_589_934_592,
+      segments: 23,
+      freeBytes: 512_000_000,
+      corruptFrames: 2,
+      corruptRecords: 11,
+      readers: [
+        {
+          name: 'lake',
+          ackedSequence: 56_500_000,
+          expiredByQuota: 0,
+          expiredByAge: 0,
+          corrupt: 0,
+          queued: 1_400,
+          queuedBytes: 1_568_000,
+          oldestAtMs: atMs - 480,
+          queuedAtStart: 0,
+          accepted: 56_499_400,
+          acked: 56_498_000,
+        },
+        {
+          name: 'edge',
+          ackedSequence: 56_050_000,
+          expiredByQuota: 15,
+          expiredByAge: 5,
+          corrupt: 7,
+          queued: 201_070,
+          queuedBytes: 241_284_000,
+          oldestAtMs: atMs - 205_000,
+          queuedAtStart: 1_200,
+          accepted: 19_999_900,
+          acked: 19_800_003,
+        },
+      ],
+    },
+    deadLetters: {
+      directory: '/var/lib/earshot/spool/dead-letters',
+      level: 'disk',
+      wantedLevel: 'disk',
+      fault: '',
+      offered: 3,
+      accepted: 3,
+      lost: 0,
+      durableSequence: 14,
+      lastSequence: 14,
+      oldestSequence: 3,
+      oldestAtMs: STARTED_AT_MS,
+      bytes: 15_900,
+      bytesMax: 268_435_456,
+      segments: 1,
+      freeBytes: 512_000_000,
+      corruptFrames: 0,
+      corruptRecords: 0,
+      readers: [
+        {
+          name: 'letters',
+          ackedSequence: 2,
+          expiredByQuota: 2,
+          expiredByAge: 0,
+          corrupt: 0,
+          queued: 12,
+          queuedBytes: 15_900,
+          oldestAtMs: STARTED_AT_MS,
+          queuedAtStart: 11,
+          accepted: 3,
+          acked: 0,
+        },
+      ],
+    },
+    sinks: [
+      {
+        name: 'lake',
+        type: 'kafka',
+        received: 56_498_400,
+        written: 56_498_000,
+        deadLettered: 0,
+        errors: 2,
+        retries: 2,
+        ratePerS: 2_870,
+        bytes: 63_277_760_000,
+        valid: true,
+        blocked: null,
+        lastProblem: {
+          code: 'connection-refused',
+          what: 'Nobody listens at broker-2.example:9092: the connection is refused',
+          next: 'Check address and port. It is tried again by itself.',
+          atMs: atMs - 7_300_000,
+        },
+        concurrency: 4,
+        underWay: 1,
+        batchBytesMax: 1_048_576,
+        inFlight: 400,
+        inFlightBytes: 448_000,
+        queued: 1_000,
+        queuedBytes: 1_568_000,
+        oldestWaitingAtMs: atMs - 480,
+        expired: 0,
+        corrupt: 0,
+      },
+      {
+        name: 'edge',
+        type: 'uap-edge',
+        received: 19_800_503,
+        written: 19_800_000,
+        deadLettered: 3,
+        errors: 12,
+        retries: 11,
+        ratePerS: 0,
+        bytes: 22_176_000_000,
+        valid: false,
+        blocked: { ...TOKEN_REFUSED, atMs: atMs - 190_000 },
+        lastProblem: { ...TOKEN_REFUSED, atMs: atMs - 10_000 },
+        concurrency: 1,
+        underWay: 0,
+        batchBytesMax: 1_048_576,
+        inFlight: 500,
+        inFlightBytes: 560_000,
+        queued: 200_570,
+        queuedBytes: 241_284_000,
+        oldestWaitingAtMs: atMs - 205_000,
+        expired: 20,
+        corrupt: 7,
       },
     ],
   };

@@ -32,7 +32,9 @@ export interface SensorReport {
   readonly workers: readonly WorkerReport[];
   readonly stages: StagesReport;
   readonly pipelines: readonly PipelineReport[];
-  /** Spool, dead letters and sinks; null when no sink is configured. */
+  /** The thread that delivers; null when no sink is configured. */
+  readonly delivery: DeliveryReport | null;
+  /** What it says of spool, dead letters and sinks; null when there is none, or while it is being started again. */
   readonly ship: ShipReport | null;
   /** Counters summed over all workers, those of dead ones too: `packets.dropped{arp}` and so on, without zeros. */
   readonly counters: Readonly<Record<string, number>>;
@@ -49,8 +51,30 @@ export interface PipelineReport {
   readonly passed: number;
   readonly filteredOut: number;
   readonly sampledOut: number;
-  /** Rules by name, in their order: how many calls each let through or left out. */
-  readonly rules: readonly { readonly name: string; readonly action: 'include' | 'exclude'; readonly calls: number }[];
+  /** In their order, then what is done otherwise: how many calls each let through or left out. At most RULES_SHOWN_MAX. */
+  readonly rules: readonly RuleReport[];
+  /** Calls decided by rules that are not listed: beyond that bound, or of files that were replaced. */
+  readonly otherRulesCalls: number;
+}
+
+/** A report stays far below what a control socket may answer (control/protocol.ts) with that many rules in each pipeline. */
+export const RULES_SHOWN_MAX = 128;
+
+export interface RuleReport {
+  readonly name: string;
+  readonly action: 'include' | 'exclude';
+  readonly calls: number;
+}
+
+/** Calls on their way into the spool. Totals since the start, over all lives of the thread. */
+export interface DeliveryReport {
+  readonly isRunning: boolean;
+  /** Times that it died and was started again. */
+  readonly restarts: number;
+  /** Calls handed to it. */
+  readonly received: number;
+  /** Of these never accepted: they found it too slow or dead, were with it when it died, or had no room in the spool. */
+  readonly lost: number;
 }
 
 export interface Fault {
@@ -148,7 +172,9 @@ export interface StagesReport {
     readonly flows: number;
     readonly callsInFlight: number;
   };
+  /** The output; without one the sum of all sinks. */
   readonly sink: {
+    readonly to: 'output' | 'sinks' | 'nothing';
     readonly received: number;
     readonly written: number;
     readonly writtenPerS: number;

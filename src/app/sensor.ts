@@ -16,6 +16,7 @@ import { changesBetween, describeChanges } from '../base/settings-change.ts';
 import { listInterfaces } from '../capture/interfaces.ts';
 import { INDEX_WORDS, maskedBatch } from '../policy/masked-call.ts';
 import type { PolicySpec } from '../policy/spec.ts';
+import type { LetterFilter, LetterHead } from '../ship/dead-letters.ts';
 import type { CallFilter } from './call-filter.ts';
 import { CallsOutput } from './calls-output.ts';
 import { controlPath } from './control/path.ts';
@@ -35,6 +36,7 @@ import { loadPolicy } from './policy-files.ts';
 import type { Fault, SensorReport } from './report.ts';
 import { makeReport, type PipelineParts } from './report-maker.ts';
 import { Shipping } from './shipping.ts';
+import { refuseEqualRoutes } from './sink-names.ts';
 import { noteCounters, sinceNoted } from './standstill.ts';
 import { spoolDirectory } from './state-directory.ts';
 import { statsLine } from './stats-block.ts';
@@ -120,6 +122,7 @@ export class Sensor implements SensorControl {
     const { settings } = this.#options;
     try {
       const directory = spoolDirectory(settings);
+      refuseEqualRoutes(settings);
       this.#policy = await loadPolicy(settings, Object.keys(settings.sinks).length > 0 ? dirname(directory) : '');
       this.#listening.open();
       if (Object.keys(settings.sinks).length > 0) {
@@ -346,6 +349,22 @@ export class Sensor implements SensorControl {
       this.#watchers.delete(id);
       this.workers.tell({ type: 'watch', watches: this.#watches() });
     };
+  }
+
+  async deadLetters(filter: LetterFilter): Promise<readonly LetterHead[]> {
+    return await this.#shippingOrNone().letters(filter);
+  }
+
+  async replay(filter: LetterFilter): Promise<number> {
+    const shipping = this.#shippingOrNone();
+    const records = await shipping.replay(filter);
+    this.#log.info('dead letters were put back into the spool', { records, ...filter });
+    return records;
+  }
+
+  #shippingOrNone(): Shipping {
+    if (this.#shipping !== null) return this.#shipping;
+    throw new SensorError('usage', 'There are no dead letters', 'this sensor has no sink', 'Name one in sinks of its configuration.');
   }
 
   /** The pipelines and their rules, for the report. */

@@ -3,6 +3,7 @@
  */
 import type { ErrorCode } from '../base/errors.ts';
 import type { LogLevel, Settings } from '../base/settings.ts';
+import type { LetterFilter, LetterHead } from '../ship/dead-letters.ts';
 import type { DeliveryState } from '../ship/delivery-state.ts';
 import type { SpoolLedger } from '../ship/spool/state.ts';
 
@@ -16,12 +17,16 @@ export interface ShipStart {
   readonly version: string;
   /** One word: bytes of batches that are under way to it (app/under-way.ts). */
   readonly underWay: SharedArrayBuffer;
+  /** Whoever sends can wait: a batch is under way until the spool has accepted it and has room for more. */
+  readonly isPatient?: boolean;
 }
 
 export type ToShip =
   | { readonly type: 'batch'; readonly bytes: ArrayBuffer; readonly index: Int32Array }
   /** Certificates, keys and secrets may have changed. */
   | { readonly type: 'reload' }
+  /** Answers with `letters` or `replayed`, or with `refused`, of the same id. */
+  | { readonly type: 'letters' | 'replay'; readonly id: number; readonly filter: LetterFilter }
   /** Answers with a pulse. */
   | { readonly type: 'report' }
   /** Deliver what can be delivered until then, keep the rest, say `stopped`. */
@@ -38,6 +43,9 @@ export type FromShip =
     }
   /** A connection of the sensor itself was opened or closed: local address and port. */
   | { readonly type: 'own'; readonly host: string; readonly port: number; readonly open: boolean }
+  | { readonly type: 'letters'; readonly id: number; readonly letters: readonly LetterHead[] }
+  | { readonly type: 'replayed'; readonly id: number; readonly records: number }
+  | { readonly type: 'refused'; readonly id: number; readonly reason: string }
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly what: string; readonly why: string; readonly next: string }
   | { readonly type: 'stopped'; readonly report: ShipReport };
 

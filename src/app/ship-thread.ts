@@ -8,12 +8,13 @@
  */
 import { subscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { SensorError } from '../base/errors.ts';
 import type { LogLevel } from '../base/settings.ts';
 import { maskedBatch } from '../policy/masked-call.ts';
 import { createSink, formatOf } from '../ship/create-sink.ts';
-import { DeadLetters, LETTERS, letterSpool } from '../ship/dead-letters.ts';
+import { DeadLetters, LETTERS, LETTERS_SHOWN_MAX, type LetterFilter, letterSpool, replayToSinks } from '../ship/dead-letters.ts';
 import { Delivery } from '../ship/delivery.ts';
 import { RecordEncoder } from '../ship/encode-batch.ts';
 import { formats } from '../ship/formats/format.ts';
@@ -25,6 +26,8 @@ import type { FromShip, ShipReport, ShipStart, ToShip } from './ship-link.ts';
 import { UnderWay } from './under-way.ts';
 
 const PULSE_MS = 100;
+/** How full the spool may be when whoever fills it can wait. */
+const PATIENT_SHARE = 0.75;
 
 const start = workerData as ShipStart;
 const { settings, pipelines, directory, version } = start;
@@ -52,6 +55,7 @@ subscribe('net.client.socket', (message) => {
 const underWay = new UnderWay(start.underWay, 0);
 let spool: Spool;
 let letters: Spool;
+let deadLetters: DeadLetters;
 const deliveries: Delivery[] = [];
 let pulseTimer: NodeJS.Timeout | undefined;
 
@@ -68,7 +72,7 @@ async function open(): Promise<void> {
     log,
   });
   letters = await Spool.open({ ...letterSpool(directory, settings.spool), keys, log });
-  const deadLetters = new DeadLetters(letters, letters.reader(LETTERS), spool);
+  deadLetters = new DeadLetters(letters, letters.reader(LETTERS), spool);
   for (const [name, sinkSettings] of sinks) {
     const own = pipelinesTo(name);
     const bits = pipelines.reduce((all, pipeline, i) => (pipeline.sinks.includes(name) ? all | (1 << i) : all), 0);
@@ -86,6 +90,16 @@ async function open(): Promise<void> {
         deadLetters,
       }),
     );
+  }
+}
+
+/** Ends when all that was appended is accepted, and nothing has to expire for what comes next. */
+async function untilRoom(): Promise<void> {
+  try {
+    await spool.durable(spool.state().lastSequence);
+    while (spool.state().bytes > PATIENT_SHARE * settings.spool.bytesMax) await sleep(PULSE_MS);
+  } catch {
+    // The spool was closed.
   }
 }
 
@@ -107,6 +121,15 @@ async function reload(): Promise<void> {
   }
 }
 
+async function answer(type: 'letters' | 'replay', id: number, filter: LetterFilter): Promise<void> {
+  try {
+    if (type === 'letters') say({ type: 'letters', id, letters: await deadLetters.list(filter, LETTERS_SHOWN_MAX) });
+    else say({ type: 'replayed', id, records: await replayToSinks(deadLetters, Object.keys(settings.sinks), filter) });
+  } catch (error) {
+    say({ type: 'refused', id, reason: error instanceof Error ? error.message : String(error) });
+  }
+}
+
 /** No new batches come. With `drain` what waits is delivered as long as there is time; the rest stays in the spool. */
 async function stop(untilAtMs: number, drain: boolean): Promise<void> {
   clearInterval(pulseTimer);
@@ -119,13 +142,20 @@ async function stop(untilAtMs: number, drain: boolean): Promise<void> {
 
 function take(message: ToShip): void {
   switch (message.type) {
-    case 'batch':
-      underWay.take(message.bytes.byteLength);
+    case 'batch': {
+      const { byteLength } = message.bytes;
+      if (start.isPatient !== true) underWay.take(byteLength);
       // Masked by the worker that it comes from; on the way between threads only the type was lost.
       spool.append(maskedBatch(new Uint8Array(message.bytes), message.index));
+      if (start.isPatient === true) void untilRoom().then(() => underWay.take(byteLength));
       break;
+    }
     case 'reload':
       void reload();
+      break;
+    case 'letters':
+    case 'replay':
+      void answer(message.type, message.id, message.filter);
       break;
     case 'report':
       say({ type: 'pulse', report: report() });

@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { SensorError } from '../base/errors.ts';
 import type { LogLevel } from '../base/settings.ts';
 import { INDEX_WORDS, type MaskedBatch } from '../policy/masked-call.ts';
+import type { LetterFilter, LetterHead } from '../ship/dead-letters.ts';
 import type { FromShip, ShipReport, ShipStart, ToShip } from './ship-link.ts';
 import { UnderWay } from './under-way.ts';
 
@@ -19,12 +20,22 @@ export interface ShippingEvents {
   readonly onOwn: (host: string, port: number, open: boolean) => void;
 }
 
+function shipAway(): SensorError {
+  return new SensorError(
+    'delivery-failed',
+    'Cannot use the dead letters',
+    'the delivery thread is not running at this moment',
+    'Look into the log of the sensor, and try again.',
+  );
+}
+
 export class Shipping {
   /** Records handed to it, and those of them that never reached the thread. */
   received = 0;
   lost = 0;
   /** Records that threads which died had taken over, and those that were on their way to them. */
   #offeredBefore = 0;
+  #lostInSpoolBefore = 0;
   withDead = 0;
   /** What it last said. */
   report: ShipReport | null = null;
@@ -37,6 +48,8 @@ export class Shipping {
   #stopping = false;
   #timer: NodeJS.Timeout | undefined;
   #onStopped: () => void = () => {};
+  #questions = 0;
+  readonly #asked = new Map<number, PromiseWithResolvers<FromShip>>();
 
   constructor(startOf: () => Omit<ShipStart, 'underWay'>, bytesMax: number, events: ShippingEvents) {
     this.#startOf = startOf;
@@ -76,6 +89,12 @@ export class Shipping {
         case 'own':
           this.#events.onOwn(message.host, message.port, message.open);
           break;
+        case 'letters':
+        case 'replayed':
+        case 'refused':
+          this.#asked.get(message.id)?.resolve(message);
+          this.#asked.delete(message.id);
+          break;
         case 'failed':
           failure = new SensorError(message.code, message.what, message.why, message.next);
       }
@@ -86,6 +105,8 @@ export class Shipping {
     thread.on('exit', (code) => {
       if (this.#thread !== thread) return;
       this.#thread = null;
+      for (const { reject } of this.#asked.values()) reject(shipAway());
+      this.#asked.clear();
       if (this.#stopping) {
         this.#onStopped();
         return;
@@ -97,6 +118,7 @@ export class Shipping {
       }
       this.restarts++;
       this.#offeredBefore += this.report?.spool.offered ?? 0;
+      this.#lostInSpoolBefore += this.report?.spool.lost ?? 0;
       this.withDead = this.received - this.lost - this.#offeredBefore;
       this.report = null;
       const restartInMs = Math.min(RESTART_MS_MAX, RESTART_MS_MIN * 2 ** Math.min(10, this.restarts - 1));
@@ -124,6 +146,11 @@ export class Shipping {
     this.#say({ type: 'batch', bytes: buffer, index }, [buffer, index.buffer as ArrayBuffer]);
   }
 
+  /** Waits until the thread can take so many bytes; false when that took too long. Blocks this thread. */
+  waitForRoom(bytes: number, limitMs: number): boolean {
+    return this.#underWay?.waitForRoom(bytes, limitMs) ?? false;
+  }
+
   /** Records that were meant for it and did not come so far. */
   lose(records: number): void {
     this.received += records;
@@ -134,6 +161,29 @@ export class Shipping {
     this.#say({ type: 'reload' });
   }
 
+  /** Dead letters that fit, the oldest first. Throws SensorError: delivery-failed. */
+  async letters(filter: LetterFilter): Promise<readonly LetterHead[]> {
+    const answer = await this.#ask('letters', filter);
+    return answer.type === 'letters' ? answer.letters : [];
+  }
+
+  /** Puts their records back into the spool; how many. Throws SensorError: delivery-failed. */
+  async replay(filter: LetterFilter): Promise<number> {
+    const answer = await this.#ask('replay', filter);
+    return answer.type === 'replayed' ? answer.records : 0;
+  }
+
+  async #ask(type: 'letters' | 'replay', filter: LetterFilter): Promise<FromShip> {
+    if (!this.isRunning) throw shipAway();
+    const id = ++this.#questions;
+    const asked = Promise.withResolvers<FromShip>();
+    this.#asked.set(id, asked);
+    this.#say({ type, id, filter });
+    const answer = await asked.promise;
+    if (answer.type !== 'refused') return answer;
+    throw new SensorError('delivery-failed', 'Cannot use the dead letters', answer.reason, 'See what earshot doctor says of the spool.');
+  }
+
   #say(message: ToShip, transfer: ArrayBuffer[] = []): void {
     this.#thread?.postMessage(message, transfer);
   }
@@ -141,6 +191,11 @@ export class Shipping {
   /** Records that the thread has taken over, and those that are on their way. */
   get offered(): number {
     return this.#offeredBefore + (this.report?.spool.offered ?? 0);
+  }
+
+  /** Records that a thread took over and had no room for. */
+  get lostInSpool(): number {
+    return this.#lostInSpoolBefore + (this.report?.spool.lost ?? 0);
   }
 
   get underWay(): number {

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { WriteStream } from 'node:tty';
 import { createColors } from 'picocolors';
+import { deliveryBalance } from '../ship/delivery-state.ts';
+import type { ReaderLedger } from '../ship/spool/state.ts';
 import type { SensorReport } from './report.ts';
 import { sampleReport } from './report-testing.ts';
 import { statsBlock, statsLine } from './stats-block.ts';
@@ -27,6 +29,34 @@ own                4,210   connections       24,300
 ring                97 %   in flight            204
 lag               812 ms   workers                2
 overload: up to 25 % of a worker's connections left out
+pipeline        passed  filtered out  sampled out  -> sinks
+everything  56,499,990     1,480,000       20,000  lake
+platform    20,000,000    37,999,990            0  edge, lake
+rule           pipeline    does          calls
+otherwise      everything  include  56,519,990
+otherwise      platform    exclude  37,999,990
+api            platform    include  19,400,000
+static-assets  everything  exclude   1,200,000
+health-checks  everything  exclude     280,000
+masked   31,400,000 values   in 9,800,000 calls   250 only reported
+sink lake (kafka)   valid: true
+  received 56,498,400   written 56,498,000   rate 2,870/s   bytes 63.3 GB
+  errors 2   retries 2   dead letters 0   expired 0   corrupt 0   in flight 400
+  queued 1,000   bytes queued 1.57 MB   oldest waiting 480 ms
+  last problem 2 h 1 min ago: Nobody listens at broker-2.example:9092: the
+  connection is refused.
+sink edge (uap-edge)   valid: false   blocked for 3 min 10 s
+  received 19,800,503   written 19,800,000   rate 0/s   bytes 22.2 GB
+  errors 12   retries 11   dead letters 3   expired 20   corrupt 7
+  in flight 500   queued 200,570   bytes queued 241 MB   oldest waiting 3.42 min
+  auth.example:443 refuses the client (401, invalid_client).
+    Correct auth.clientId and auth.clientSecret of the sink, and earshot reload.
+spool   level memory, wanted disk   1.48 GB of 8.59 GB   free 512 MB
+  accepted 56,499,400   durable up to 56,501,320   lost 100   expired 20
+  corrupt 11 in 2 frames
+  No space is left on the disk.
+dead letters   kept 12   15.9 kB of 268 MB   expired 2
+delivery   running   restarts 1   lost before the spool 500
 ledger
   balances: packets received 1,000,000,000 = decoded 910,000,000
             + dropped 90,000,000
@@ -55,6 +85,62 @@ test('it fits the columns that there are, whatever the numbers', () => {
     }
   }
   assert.match(block(sampleReport(), 140), /^read +1,000,000,000 /m);
+});
+
+test('rules: those that decided most calls, or all of them', () => {
+  const report = sampleReport();
+  const all = statsBlock(report, { columns: 110, colours: plain, rules: true });
+  assert.match(all, /^websocket +everything +exclude +0$/m);
+  assert.match(all, /^600,000 calls were decided by rules that are not listed$/m);
+  const [everything] = report.pipelines;
+  const rules = Array.from({ length: 20 }, (_, i) => ({ name: `r${i}`, action: 'exclude' as const, calls: i }));
+  const many = block({ ...report, pipelines: [{ ...everything, rules }] });
+  assert.deepEqual(
+    [...many.matchAll(/^(r\d+) +everything/gm)].map(([, name]) => name),
+    ['r19', 'r18', 'r17', 'r16', 'r15'],
+  );
+  assert.match(many, /^14 more rules have decided calls: earshot stats --rules$/m);
+});
+
+test('without sinks no line about them; a delivery thread that died is named', () => {
+  const report = sampleReport();
+  assert.doesNotMatch(block({ ...report, delivery: null, ship: null }), /^(sink \w+ [(]|spool|dead letters|delivery)/m);
+  const away = block({ ...report, delivery: { isRunning: false, restarts: 1, received: 5, lost: 2 }, ship: null });
+  assert.match(away, /^delivery {3}dead, being started again {3}restarts 1 {3}lost before the spool 2$/m);
+});
+
+test('a sink that fails says what it met last and what to do; one that is well only when', () => {
+  const report = sampleReport();
+  const { ship } = report;
+  assert.ok(ship !== null);
+  const [lake] = ship.sinks;
+  const of = (sink: Partial<typeof lake>): string => block({ ...report, ship: { ...ship, sinks: [{ ...lake, ...sink }] } }, 110);
+  assert.match(
+    of({ valid: false }),
+    /^sink lake .* valid: false\n(?:.*\n)+ {2}last problem .*\n {4}Check address and port[.] It is tried/m,
+  );
+  assert.doesNotMatch(of({}), /Check address/);
+  assert.doesNotMatch(of({ lastProblem: null }), /last problem/);
+  assert.match(of({ oldestWaitingAtMs: 0 }), /oldest waiting -$/m);
+});
+
+test('what receivers and files say cannot steer the terminal, and is cut', () => {
+  const report = sampleReport();
+  const { ship } = report;
+  assert.ok(ship !== null);
+  const hostile = `\x1b[2J\x9b31m\r\u202e\n${'x'.repeat(5_000)}`;
+  const problem = { code: hostile, what: hostile, next: hostile, atMs: 1 };
+  const text = block({
+    ...report,
+    pipelines: [{ ...report.pipelines[0], name: hostile, sinks: [hostile], rules: [{ name: hostile, action: 'include', calls: 1 }] }],
+    ship: {
+      ...ship,
+      spool: { ...ship.spool, fault: hostile },
+      sinks: [{ ...ship.sinks[1], name: hostile, type: hostile, blocked: problem, lastProblem: problem }],
+    },
+  });
+  assert.doesNotMatch(text, /(?!\n)[\p{C}\p{Zl}\p{Zp}]/u);
+  for (const line of text.split('\n')) assert.ok(line.length <= 80, line);
 });
 
 test('colours change no column', () => {
@@ -94,12 +180,17 @@ test('the line has the same names at all times, and only numbers', () => {
   assert.equal(line.lagMsMax, 812);
   assert.equal(line.workerRestarts, 1);
   assert.equal(line.faults, 2);
+  assert.deepEqual([line.callsPassed, line.callsSampledOut, line.valuesMasked], [76_499_990, 20_000, 31_400_000]);
+  assert.deepEqual([line.sinks, line.sinksValid, line.sinksBlocked, line.deliveryWritten], [2, 1, 1, 76_298_000]);
+  assert.deepEqual([line.deliveryLost, line.deadLetters, line.deliveryExpired, line.oldestWaitingMs], [500, 3, 20, 205_000]);
+  assert.equal(line.spoolDurableSequence, 56_501_320);
+  assert.deepEqual(Object.keys(statsLine({ ...sampleReport(), delivery: null, ship: null, pipelines: [] })), Object.keys(line));
   assert.equal(line.balancesOff, 0);
   assert.equal(statsLine({ ...sampleReport(), ledger: [{ name: 'x', total: 1, parts: [], balances: false }] }).balancesOff, 1);
 });
 
 test('the report for tests agrees with itself', () => {
-  const { stages, workers, interfaces, endpoints, ledger, counters } = sampleReport();
+  const { stages, workers, interfaces, endpoints, ledger, counters, pipelines, delivery, ship } = sampleReport();
   const sum = (numbers: readonly number[]): number => numbers.reduce((total, n) => total + n, 0);
   const { reader, pipeline, sink } = stages;
   const places = [...interfaces, ...endpoints];
@@ -120,4 +211,19 @@ test('the report for tests agrees with itself', () => {
   const parts = Object.fromEntries(ledger[2].parts);
   assert.deepEqual([parts.written, parts.duplicate, parts.filtered], [sink.received, pipeline.duplicate, pipeline.filteredOut]);
   assert.ok(sink.written + sink.lost <= sink.received);
+  for (const { name, passed, filteredOut, sampledOut, rules, otherRulesCalls } of pipelines) {
+    const decided = sum(rules.map(({ calls }) => calls)) + otherRulesCalls;
+    assert.equal(passed + filteredOut + sampledOut, decided, name);
+    const counted = Object.entries(counters).filter(
+      ([key]) => key.startsWith(`calls.included{${name}/`) || key.startsWith(`calls.excluded{${name}/`),
+    );
+    assert.equal(sum(counted.map(([, n]) => n)), decided, name);
+  }
+  assert.ok(ship !== null && delivery !== null);
+  for (const state of ship.sinks) {
+    const reader: ReaderLedger | undefined = ship.spool.readers.find(({ name }) => name === state.name);
+    assert.ok(reader !== undefined && deliveryBalance(reader.queuedAtStart, reader.accepted, state).balances, state.name);
+    assert.equal(state.inFlight + state.queued, reader.queued, state.name);
+  }
+  assert.ok(ship.spool.offered <= delivery.received && ship.spool.lost <= delivery.lost);
 });

@@ -1,5 +1,5 @@
 /**
- * The three-stage block: what was read, what became of it, what went out, and the books. A text for `earshot stats`,
+ * The three-stage block: what was read, what became of it, what went out, pipelines and sinks, and the books. A text for `earshot stats`,
  * flat numbers for the line that is logged every minute.
  *
  *   reader                     pipeline                   sink
@@ -8,6 +8,7 @@
  *   ...
  */
 import type { Balance } from '../base/ledger.ts';
+import { deliveryLines, deliveryNumbers } from './delivery-block.ts';
 import type { SensorReport } from './report.ts';
 import type { Colours } from './terminal.ts';
 import { bitRate, byteAmount, count, countIn, date, longTime, perSecond, share, shortTime } from './units.ts';
@@ -23,13 +24,16 @@ const HANGING = ' '.repeat(12);
 export interface BlockStyle {
   readonly columns: number;
   readonly colours: Colours;
+  /** All rules of the pipelines, not only those that decided most. */
+  readonly rules?: boolean;
 }
 
 /** A line of a stage: name, value, and whether the value is a loss that should be seen. */
 type Line = readonly [name: string, value: string, isBad?: boolean];
 
 /** The block, lines of at most `columns` (60 at least), each ended by a line feed. */
-export function statsBlock(report: SensorReport, { columns, colours }: BlockStyle): string {
+export function statsBlock(report: SensorReport, style: BlockStyle): string {
+  const { columns, colours } = style;
   const { sensor, workers } = report;
   const { reader, pipeline, sink } = report.stages;
   const abreast = columns >= COLUMNS_FOR_THREE ? 3 : 2;
@@ -100,7 +104,7 @@ export function statsBlock(report: SensorReport, { columns, colours }: BlockStyl
     }
   }
   if (shedding > 0) lines.push(colours.red(`overload: up to ${share(shedding)} of a worker's connections left out`));
-  lines.push(colours.bold('ledger'));
+  lines.push(...deliveryLines(report, style), colours.bold('ledger'));
   for (const balance of report.ledger) lines.push(...balanceLines(balance, columns, colours));
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }
@@ -174,6 +178,7 @@ export function statsLine(report: SensorReport): Record<string, number> {
     sinkLost: sink.lost,
     sinkQueueBytes: sink.queueBytes,
     sinkLagMs: sink.lagMs,
+    ...deliveryNumbers(report),
     workers: workers.length,
     workersRunning: workers.filter(({ state }) => state === 'running').length,
     workerRestarts: workers.reduce((sum, { restarts }) => sum + restarts, 0),

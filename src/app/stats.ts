@@ -13,6 +13,8 @@ export interface StatsOptions extends ControlOptions {
   /** Seconds between two blocks; true: one. */
   readonly watch?: number | true;
   readonly json?: boolean;
+  /** All rules of the pipelines. */
+  readonly rules?: boolean;
 }
 
 /** Prints the block; with `watch` until Ctrl-C, or until the sensor stops (sensor-stopped). */
@@ -21,7 +23,7 @@ export async function stats(options: StatsOptions): Promise<number> {
   const text = async (): Promise<string> => {
     const { report } = await ask(path, { command: 'report' });
     if (options.json) return jsonOf(report);
-    return statsBlock(report, { columns: widthOf(process.stdout), colours: coloursOf(process.stdout) });
+    return statsBlock(report, { columns: widthOf(process.stdout), colours: coloursOf(process.stdout), rules: options.rules === true });
   };
   const first = await text();
   if (options.watch === undefined) {
@@ -44,6 +46,7 @@ export async function stats(options: StatsOptions): Promise<number> {
   return 0;
 }
 
-function jsonOf({ sensor, stages, ledger }: SensorReport): string {
-  return `${safeJson({ time: new Date(sensor.nowAtMs).toISOString(), startedAt: new Date(sensor.startedAtMs).toISOString(), stages, ledger })}\n`;
+function jsonOf({ sensor, stages, pipelines, delivery, ship, ledger }: SensorReport): string {
+  const [time, startedAt] = [sensor.nowAtMs, sensor.startedAtMs].map((ms) => new Date(ms).toISOString());
+  return `${safeJson({ time, startedAt, stages, pipelines, delivery, ship, ledger })}\n`;
 }

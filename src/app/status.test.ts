@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { WriteStream } from 'node:tty';
 import { sampleReport } from './report-testing.ts';
-import { statusText, wrapWords } from './status.ts';
-import { coloursOf } from './terminal.ts';
+import { statusText } from './status.ts';
+import { coloursOf, wrapWords } from './terminal.ts';
 
 const plain = coloursOf({} as WriteStream);
 
@@ -17,6 +17,9 @@ configuration  /etc/earshot/earshot.yaml, read 2026-03-01 12:00:00 UTC
 memory         413 MB
 processor      12 % of one since the start
 calls          60,000,000 so far, 3,050/s now
+spool          level memory where disk is wanted, 1.48 GB of 8.59 GB, 512 MB
+               free, durable up to 56,501,320, 500 lost before it, 12 dead
+               letters
 
 kernel-drops
   The kernel dropped 12,345 packets (0.001 %) because a ring was full.
@@ -38,6 +41,10 @@ udp://0.0.0.0:4789?encap=vxlan      9,800  54.9 Mbit/s      345  426 kB  33.6 MB
 worker  state    packets/s  calls/s   drops  left out   ring   CPU      lag
      0  running     30,600    1,830   2,345       0 %  4.2 %  31 %  4.00 ms
      1  running     20,400    1,220  10,000      25 %   97 %  99 %   812 ms
+
+sink  valid  written  calls/s  errors  letters   queued    oldest  problem
+lake  true    56.5 M    2,870       2        0    1,400    480 ms  -
+edge  false   19.8 M        0      12        3  201,070  3.42 min  token-refused
 `,
   );
 });
@@ -48,6 +55,25 @@ test('wider: more columns', () => {
   for (let width = 80; width <= 140; width++) {
     for (const line of statusText(sampleReport(), plain, width).split('\n')) assert.ok(line.length <= width, line);
   }
+});
+
+test('sinks: none at all, a spool that is well, and a delivery thread that is away', () => {
+  const report = sampleReport();
+  const none = statusText({ ...report, delivery: null, ship: null }, plain, 80);
+  assert.doesNotMatch(none, /spool|sink/);
+  const away = statusText({ ...report, delivery: { isRunning: false, restarts: 3, received: 10, lost: 1 }, ship: null }, plain, 80);
+  assert.match(away, /^spool +not there: the delivery thread is being started again [(]restart 3[)]$/m);
+  const { ship } = report;
+  assert.ok(ship !== null);
+  const well = {
+    ...report,
+    delivery: { isRunning: true, restarts: 0, received: 10, lost: 0 },
+    ship: { ...ship, spool: { ...ship.spool, level: 'disk' as const, fault: '' }, deadLetters: { ...ship.deadLetters, readers: [] } },
+  };
+  assert.match(statusText(well, plain, 140), /^spool +level disk, 1[.]48 GB of 8[.]59 GB, 512 MB free, durable up to 56,501,320$/m);
+  // One that fails and is not blocked shows what it met last.
+  const failing = { ...ship.sinks[0], valid: false };
+  assert.match(statusText({ ...report, ship: { ...ship, sinks: [failing] } }, plain, 80), /^lake +false .* connection-refused$/m);
 });
 
 test('well, not ready, and without a configuration', () => {

@@ -1,11 +1,12 @@
-/** `earshot status`: is the sensor well, since when, and what every interface and worker does. */
+/** `earshot status`: is the sensor well, since when, and what every interface, worker and sink does. */
+import type { DeliveryState } from '../ship/delivery-state.ts';
 import { ask } from './control/client.ts';
 import { type ControlOptions, controlPathOf } from './control/path.ts';
 import { writeText } from './output.ts';
 import type { EndpointReport, InterfaceReport, SensorReport, WorkerReport } from './report.ts';
 import { safeJson } from './safe-json.ts';
 import { type Column, table } from './table.ts';
-import { type Colours, coloursOf, sentence, shown, widthOf } from './terminal.ts';
+import { type Colours, coloursOf, sentence, shown, widthOf, wrapWords } from './terminal.ts';
 import { bitRate, byteAmount, count, countIn, date, longTime, perSecond, share, shortTime } from './units.ts';
 
 export interface StatusOptions extends ControlOptions {
@@ -48,6 +49,7 @@ export function statusText(report: SensorReport, colours: Colours, width: number
   row('memory', byteAmount(sensor.memoryBytes));
   row('processor', `${share(sensor.cpuMs / upMs)} of one since the start`);
   row('calls', callsText(report));
+  if (report.delivery !== null) row('spool', spoolText(report));
   for (const { code, what, next } of health.faults) {
     lines.push('', colours.red(shown(code, width)));
     for (const text of [sentence(what), next]) lines.push(...wrapWords(shown(text, TEXT_MAX), width - 2).map((line) => `  ${line}`));
@@ -58,6 +60,7 @@ export function statusText(report: SensorReport, colours: Colours, width: number
   section(interfaceColumns(colours), report.interfaces);
   section(endpointColumns(colours), report.endpoints);
   section(workerColumns(colours), report.workers);
+  section(sinkColumns(colours, sensor.nowAtMs), report.ship?.sinks ?? []);
   return `${lines.join('\n')}\n`;
 }
 
@@ -75,6 +78,22 @@ function callsText({ stages }: SensorReport): string {
   if (pipeline.received > 0) return `${count(pipeline.received)} so far, ${perSecond(pipeline.receivedPerS)}/s now`;
   const packets = reader.read === 0 ? 'no packet has arrived' : `none found in ${count(reader.read)} packets`;
   return `${packets}; earshot doctor --live 10s says why`;
+}
+
+function spoolText({ delivery, ship }: SensorReport): string {
+  if (ship === null) return `not there: the delivery thread is being started again (restart ${delivery?.restarts ?? 0})`;
+  const { level, wantedLevel, bytes, bytesMax, freeBytes, durableSequence } = ship.spool;
+  const wanted = level === wantedLevel ? '' : ` where ${wantedLevel} is wanted`;
+  const letters = ship.deadLetters.readers.reduce((sum, { queued }) => sum + queued, 0);
+  const lost = delivery?.lost ?? 0;
+  return [
+    `level ${level}${wanted}`,
+    `${byteAmount(bytes)} of ${byteAmount(bytesMax)}`,
+    `${byteAmount(freeBytes)} free`,
+    `durable up to ${count(durableSequence)}`,
+    ...(lost === 0 ? [] : [`${count(lost)} lost before it`]),
+    ...(letters === 0 ? [] : [`${count(letters)} dead letters`]),
+  ].join(', ');
 }
 
 type Paint = (text: string) => string;
@@ -153,13 +172,23 @@ function workerColumns(colours: Colours): Column<WorkerReport>[] {
   ];
 }
 
-/** A text in lines of at most `width` columns, broken between words. */
-export function wrapWords(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(' ')) {
-    const last = lines.length - 1;
-    if (last >= 0 && lines[last].length + 1 + word.length <= width) lines[last] += ` ${word}`;
-    else lines.push(word);
-  }
-  return lines;
+function sinkColumns(colours: Colours, nowMs: number): Column<DeliveryState>[] {
+  const problemOf = ({ valid, blocked, lastProblem }: DeliveryState): string => blocked?.code ?? (valid ? '-' : lastProblem?.code) ?? '-';
+  return [
+    { title: 'sink', cell: (row) => row.name, elasticMin: 12 },
+    { title: 'type', cell: (row) => row.type, spare: 5 },
+    { title: 'valid', cell: (row) => String(row.valid), paint: (text, row) => (row.valid ? colours.green(text) : colours.red(text)) },
+    { title: 'written', right: true, cell: (row) => countIn(row.written, 9), spare: 3 },
+    { title: 'calls/s', right: true, cell: (row) => perSecond(row.ratePerS) },
+    loss('errors', (row) => row.errors, colours, { spare: 1 }),
+    loss('letters', (row) => row.deadLettered, colours, { spare: 2 }),
+    { title: 'queued', right: true, cell: (row) => countIn(row.queued + row.inFlight, 9) },
+    { title: 'bytes', right: true, cell: (row) => byteAmount(row.queuedBytes), spare: 4 },
+    {
+      title: 'oldest',
+      right: true,
+      cell: (row) => (row.oldestWaitingAtMs === 0 ? '-' : shortTime(Math.max(0, nowMs - row.oldestWaitingAtMs) * 1000)),
+    },
+    { title: 'problem', cell: problemOf, paint: (text, row) => (row.valid ? text : colours.red(text)) },
+  ];
 }

@@ -1,6 +1,6 @@
 /**
- * `earshot tail`: live calls as they come, a line each. Host and path come off the wire: what could steer a terminal is
- * replaced in text and escaped in JSON.
+ * `earshot tail`: live calls as they come, a line each, with heads and bodies under it on request, or whole records as
+ * JSON; all of it masked. It comes off the wire: what could steer a terminal is replaced in text and escaped in JSON.
  */
 import { type CallFilter, compileCallFilter } from './call-filter.ts';
 import type { CallLine } from './call-line.ts';
@@ -9,11 +9,17 @@ import { type ControlOptions, controlPathOf } from './control/path.ts';
 import { untilInterrupted } from './live-screen.ts';
 import { say, writeText } from './output.ts';
 import { safeJson } from './safe-json.ts';
+import { BODY_LINES_DEFAULT, recordLines } from './tail-record.ts';
 import { type Colours, coloursOf, shown, widthOf } from './terminal.ts';
 import { count, shortTime } from './units.ts';
 
 export interface TailOptions extends ControlOptions {
+  /** The whole masked record of each call. */
   readonly json?: boolean;
+  /** Heads and bodies under each line. */
+  readonly full?: boolean;
+  /** Lines of each body; says `full` too. */
+  readonly bodyLines?: number;
   readonly host?: string;
   readonly path?: string;
   readonly method?: string;
@@ -42,19 +48,29 @@ export async function tail(options: TailOptions): Promise<number> {
   // What is wrong with it is told without a sensor too.
   compileCallFilter(filter);
   const columns = process.stdout.isTTY ? widthOf(process.stdout) : Number.POSITIVE_INFINITY;
-  const lines = new TailLines(columns, coloursOf(process.stdout));
+  const colours = coloursOf(process.stdout);
+  const lines = new TailLines(columns, colours);
+  const isFull = options.full === true || options.bodyLines !== undefined;
+  const style = { columns, colours, bodyLines: options.bodyLines ?? BODY_LINES_DEFAULT };
+  const textOf = (call: CallLine): string => {
+    // A sensor of another version may hand on lines alone.
+    if (options.json) return safeJson(call.record ?? call);
+    const line = lines.line(call);
+    return isFull && call.record !== undefined ? [line, ...recordLines(call.record, style)].join('\n') : line;
+  };
   const skipping = new Skipping(Object.keys(filter).length > 0);
   let left = options.count ?? Number.POSITIVE_INFINITY;
   let stop = (): void => {};
   let quiet: NodeJS.Timeout | undefined;
-  const watch = await watchCalls(await controlPathOf(options), filter, (calls, skipped) => {
+  const take = (calls: readonly CallLine[], skipped: number): void => {
     clearTimeout(quiet);
     const wanted = calls.slice(0, left);
     left -= wanted.length;
-    if (wanted.length > 0) writeText(1, `${wanted.map((call) => (options.json ? safeJson(call) : lines.line(call))).join('\n')}\n`);
+    if (wanted.length > 0) writeText(1, `${wanted.map(textOf).join('\n')}\n`);
     skipping.add(skipped);
     if (left === 0) stop();
-  });
+  };
+  const watch = await watchCalls(await controlPathOf(options), filter, take, options.json === true || isFull);
   stop = () => watch.stop();
   if (left === 0) stop();
   const fitting = Object.keys(filter).length > 0 ? ' that fits the filters' : '';

@@ -45,3 +45,14 @@ export function wrapped(items: readonly string[], width: number): string[] {
   if (line !== '') lines.push(line);
   return lines;
 }
+
+/** A text in lines of at most `width` columns, broken between words. */
+export function wrapWords(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.length - 1;
+    if (last >= 0 && lines[last].length + 1 + word.length <= width) lines[last] += ` ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}

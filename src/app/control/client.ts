@@ -9,8 +9,7 @@ import { SOCKET_PATH_BYTES_MAX } from './path.ts';
 import { ANSWER_BYTES_MAX, type ControlAnswer, type ControlError, type ControlRequest } from './protocol.ts';
 
 const ANSWER_MS = 10_000;
-/** Reading a configuration and taking it over to all workers. */
-const RELOAD_MS = 60_000;
+const SLOW_MS = 60_000;
 const TEXT_MAX = 500;
 
 type AnswerTo<R extends ControlRequest> = R['command'] extends 'who'
@@ -19,9 +18,23 @@ type AnswerTo<R extends ControlRequest> = R['command'] extends 'who'
     ? Extract<ControlAnswer, { report: unknown }>
     : R['command'] extends 'reload'
       ? Extract<ControlAnswer, { reload: unknown }>
-      : Extract<ControlAnswer, { logLevel: unknown }>;
+      : R['command'] extends 'dead-letters'
+        ? Extract<ControlAnswer, { deadLetters: unknown }>
+        : R['command'] extends 'replay'
+          ? Extract<ControlAnswer, { replayed: unknown }>
+          : Extract<ControlAnswer, { logLevel: unknown }>;
 
-const answerKeys = { who: 'who', report: 'report', reload: 'reload', 'log-level': 'logLevel', watch: 'watching' } as const;
+const answerKeys = {
+  who: 'who',
+  report: 'report',
+  reload: 'reload',
+  'log-level': 'logLevel',
+  'dead-letters': 'deadLetters',
+  replay: 'replayed',
+  watch: 'watching',
+} as const;
+/** These take as long as they take: a disk is read, rules are compiled. */
+const slowCommands: readonly string[] = ['reload', 'dead-letters', 'replay'];
 
 /**
  * Asks, and gives the answer. Throws SensorError: not-running, no-permission, control-failed (no answer, or a refusal).
@@ -29,7 +42,7 @@ const answerKeys = { who: 'who', report: 'report', reload: 'reload', 'log-level'
 export async function ask<R extends Exclude<ControlRequest, { command: 'watch' }>>(
   path: string,
   request: R,
-  limitMs: number = request.command === 'reload' ? RELOAD_MS : ANSWER_MS,
+  limitMs: number = slowCommands.includes(request.command) ? SLOW_MS : ANSWER_MS,
 ): Promise<AnswerTo<R>> {
   checkLength(path);
   return await new Promise<AnswerTo<R>>((resolve, reject) => {

@@ -9,9 +9,12 @@
  *   {"command":"watch","filter":{...}}           {"watching":true}
  *     with "whole":true the records too          {"calls":[...],"skipped":0}             app/call-line.ts
  *                                                ... until either side closes
+ *   {"command":"dead-letters","filter":{...}}    {"deadLetters":[...]}                   ship/dead-letters.ts
+ *   {"command":"replay","filter":{...}}          {"replayed":17}
  *   anything else                                {"error":{"code":"request-invalid","what":"...","next":"..."}}
  */
 import type { LogLevel } from '../../base/settings.ts';
+import type { LetterFilter, LetterHead } from '../../ship/dead-letters.ts';
 import type { CallFilter } from '../call-filter.ts';
 import type { CallLine } from '../call-line.ts';
 import type { SensorReport } from '../report.ts';
@@ -27,6 +30,10 @@ export interface SensorControl {
    * on. Returns what stops it. Throws a SensorError (usage) when the filter is none.
    */
   watch(filter: CallFilter, onCalls: OnCalls, whole: boolean): () => void;
+  /** Dead letters that fit, the oldest first. Throws a SensorError when no sink is configured, or the ship thread is away. */
+  deadLetters(filter: LetterFilter): Promise<readonly LetterHead[]>;
+  /** Puts their records back into the spool, for the sinks that refused them; says how many. Throws the same. */
+  replay(filter: LetterFilter): Promise<number>;
 }
 
 export type OnCalls = (calls: readonly CallLine[], skipped: number) => void;
@@ -35,7 +42,11 @@ export const logLevels: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn',
 
 /** Bytes of a request line. */
 export const REQUEST_BYTES_MAX = 65_536;
-/** Bytes of an answer line that a client takes. */
+/**
+ * Bytes of an answer line that a client takes. A report is less than half of that with 31 pipelines of RULES_SHOWN_MAX
+ * rules (those beyond it are summed), all counters that there can be, 64 workers, 1,000 interfaces and 500 sinks, every
+ * one of them blocked with 1,000 characters to say so (answer-size.test.ts).
+ */
 export const ANSWER_BYTES_MAX: number = 16 << 20;
 
 export type ControlRequest =
@@ -43,6 +54,8 @@ export type ControlRequest =
   | { readonly command: 'report' }
   | { readonly command: 'reload' }
   | { readonly command: 'log-level'; readonly level: LogLevel }
+  | { readonly command: 'dead-letters'; readonly filter?: LetterFilter }
+  | { readonly command: 'replay'; readonly filter?: LetterFilter }
   | { readonly command: 'watch'; readonly filter?: CallFilter; readonly whole?: boolean };
 
 export type ControlErrorCode =
@@ -73,6 +86,8 @@ export type ControlAnswer =
   | { readonly report: SensorReport }
   | { readonly reload: { readonly ok: boolean; readonly text: string } }
   | { readonly logLevel: LogLevel }
+  | { readonly deadLetters: readonly LetterHead[] }
+  | { readonly replayed: number }
   | { readonly watching: true }
   | { readonly calls: readonly CallLine[]; readonly skipped: number }
   | { readonly error: ControlError };

@@ -12,6 +12,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, reasonOf, SensorError } from '../../base/errors.ts';
+import type { LetterFilter } from '../../ship/dead-letters.ts';
 import { type CallFilter, compileCallFilter } from '../call-filter.ts';
 import type { CallLine } from '../call-line.ts';
 import { version } from '../version.ts';
@@ -30,8 +31,8 @@ import {
 export const CONNECTIONS_MAX = 32;
 /** Connections beyond them that are told so at the same time; further ones are closed without a word. */
 const REFUSALS_MAX = 32;
-/** Bytes that wait for a watcher of whole records. */
-const WHOLE_BYTES_MAX = 16 << 20;
+/** Bytes that wait for a watcher of whole records; all of them in one line are still an answer that a client takes. */
+const WHOLE_BYTES_MAX = 15 << 20;
 /** Bytes that wait for one of lines. */
 const WATCH_BYTES_MAX = 256 << 10;
 /** To send a request, and to take the answer. */
@@ -230,7 +231,7 @@ function accept(socket: Socket, sensor: SensorControl, open: Set<Socket>): void 
   });
 }
 
-const COMMANDS = 'Commands are who, report, reload, log-level and watch.';
+const COMMANDS = 'Commands are who, report, reload, log-level, dead-letters, replay and watch.';
 
 /** The request in a line; a string says what is wrong with it. */
 function parseRequest(line: string): ControlRequest | string {
@@ -251,6 +252,11 @@ function parseRequest(line: string): ControlRequest | string {
       const known = logLevels.find((name) => name === level);
       return known === undefined ? `the level is none of ${logLevels.join(', ')}` : { command, level: known };
     }
+    case 'dead-letters':
+    case 'replay': {
+      const letters = letterFilter(filter);
+      return typeof letters === 'string' ? letters : { command, filter: letters };
+    }
     case 'watch':
       if (whole !== undefined && typeof whole !== 'boolean') return 'whole is neither true nor false';
       if (filter !== undefined && (typeof filter !== 'object' || filter === null)) return 'the filter is no JSON object';
@@ -258,6 +264,19 @@ function parseRequest(line: string): ControlRequest | string {
     default:
       return 'there is no such command';
   }
+}
+
+/** The filter of dead letters in a request; a string says what is wrong with it. */
+function letterFilter(given: unknown): LetterFilter | string {
+  if (given === undefined) return {};
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return 'the filter is no JSON object';
+  const { sink, code, sinceMs, ...others } = given as Record<string, unknown>;
+  if (Object.keys(others).length > 0) return `the filter knows sink, code and sinceMs, not ${Object.keys(others)[0]}`;
+  if ((sink !== undefined && typeof sink !== 'string') || (code !== undefined && typeof code !== 'string')) {
+    return 'sink or code is no text';
+  }
+  if (sinceMs !== undefined && (typeof sinceMs !== 'number' || !Number.isFinite(sinceMs))) return 'sinceMs is no number';
+  return { ...(sink !== undefined && { sink }), ...(code !== undefined && { code }), ...(sinceMs !== undefined && { sinceMs }) };
 }
 
 async function answer(socket: Socket, sensor: SensorControl, line: string): Promise<void> {
@@ -286,6 +305,20 @@ async function answer(socket: Socket, sensor: SensorControl, line: string): Prom
         sensor.setLogLevel(request.level);
         socket.end(lineOf({ logLevel: request.level }));
         break;
+      case 'dead-letters': {
+        socket.setTimeout(0);
+        const deadLetters = await sensor.deadLetters(request.filter ?? {});
+        socket.setTimeout(EXCHANGE_MS);
+        socket.end(lineOf({ deadLetters }));
+        break;
+      }
+      case 'replay': {
+        socket.setTimeout(0);
+        const replayed = await sensor.replay(request.filter ?? {});
+        socket.setTimeout(EXCHANGE_MS);
+        socket.end(lineOf({ replayed }));
+        break;
+      }
       case 'watch':
         // What is wrong with the filter is answered before the worker meets it.
         compileCallFilter(request.filter ?? {});

@@ -240,6 +240,52 @@ const table = {
     meaning: 'Calls wait for the output: it is slower than they come.',
     next: 'Write to a faster disk, or capture less with capture.only and capture.not.',
   },
+  'sink-blocked': {
+    severity: 'broken',
+    meaning: 'A sink refuses deliveries, and trying again does not help. Calls wait for it in the spool until somebody acts.',
+    next: 'Mend what the message names; then earshot reload tries again at once, else it is tried every few minutes.',
+  },
+  'sink-failing': {
+    severity: 'warning',
+    meaning: 'Nothing has got through to a sink for more than a minute. It is tried again without end; calls wait in the spool.',
+    next: 'Look whether the receiver runs and whether the network leads to it.',
+  },
+  'sink-behind': {
+    severity: 'warning',
+    meaning: 'A sink takes calls more slowly than they come: the oldest has waited for more than a minute.',
+    next: 'Give the receiver more room, raise concurrencyMax and batch of the sink, or let fewer calls to it (filters, sampling).',
+  },
+  'spool-degraded': {
+    severity: 'warning',
+    meaning: 'The spool promises less than configured: the disk takes nothing, and calls are kept in memory. A crash would lose these.',
+    next: 'Free space on the disk of spool.directory, or see to the fault that is named; the spool returns to its level by itself.',
+  },
+  'spool-lost': {
+    severity: 'broken',
+    meaning:
+      'Calls were lost before the spool accepted them: neither disk nor memory had room, or the delivery thread was too slow or dead.',
+    next: 'Free space on the disk of spool.directory, raise spool.memoryBytesMax, or let fewer calls through (filters, sampling).',
+  },
+  'spool-expired': {
+    severity: 'broken',
+    meaning: 'The spool reached its quota or age, and the oldest calls went although a sink did not have them yet.',
+    next: 'Mend the sink that is behind, or raise spool.bytesMax or spool.ageHoursMax.',
+  },
+  'spool-corrupt': {
+    severity: 'warning',
+    meaning: 'Frames of the spool are damaged on the disk. They are set aside; all others are delivered.',
+    next: 'Look at the disk (dmesg, smartctl); earshot spool verify says which frames, earshot spool repair saves what can be read.',
+  },
+  'dead-letters': {
+    severity: 'warning',
+    meaning: 'A sink refused calls for their content. They are put aside with the reason and can be sent again.',
+    next: 'Look at the reasons with earshot spool dead-letters list; once mended, earshot spool dead-letters replay.',
+  },
+  'delivery-dead': {
+    severity: 'broken',
+    meaning: 'The thread that delivers died and is not running again yet. What it had accepted lies in the spool; what comes now is lost.',
+    next: 'Look into the log for the reason, and report it.',
+  },
   'log-failing': {
     severity: 'warning',
     meaning: 'The log file cannot be written; the sensor goes on without it.',

@@ -81,6 +81,31 @@ test('the text is as the format says, and has the numbers of the report', () => 
   is('earshot_packets_dropped_total{reason="arp"}', 100_000);
   is('earshot_payload_bytes_total{content="tls"}', 60_000_000_000);
   is('earshot_weird_total{weird="limit.http.body"}', 17);
+  // Policy and delivery.
+  is('earshot_pipeline_passed_calls_total{pipeline="platform"}', 20_000_000);
+  is('earshot_pipeline_filtered_calls_total{pipeline="everything"}', 1_480_000);
+  is('earshot_rule_excluded_calls_total{pipeline="everything",rule="health-checks"}', 280_000);
+  is('earshot_masked_calls_total{}', 9_800_000);
+  is('earshot_masked_values_total{}', 31_400_000);
+  is('earshot_reported_values_total{}', 250);
+  is('earshot_delivery_running{}', 1);
+  is('earshot_delivery_lost_calls_total{}', 500);
+  is('earshot_delivery_valid{sink="lake",type="kafka"}', 1);
+  is('earshot_delivery_valid{sink="edge",type="uap-edge"}', 0);
+  is('earshot_delivery_blocked{sink="edge",type="uap-edge"}', 1);
+  is('earshot_delivery_written_calls_total{sink="edge",type="uap-edge"}', 19_800_000);
+  is('earshot_delivery_oldest_waiting_seconds{sink="edge",type="uap-edge"}', 205);
+  is('earshot_delivery_queued_bytes{sink="lake",type="kafka"}', 1_568_000);
+  is('earshot_delivery_dead_letters_total{sink="edge",type="uap-edge"}', 3);
+  is('earshot_delivery_expired_calls_total{sink="edge",type="uap-edge"}', 20);
+  is('earshot_spool_level{level="memory"}', 1);
+  is('earshot_spool_level{level="disk"}', 0);
+  is('earshot_spool_degraded{}', 1);
+  is('earshot_spool_durable_sequence{}', 56_501_320);
+  is('earshot_spool_lost_calls_total{}', 100);
+  is('earshot_spool_corrupt_frames_total{}', 2);
+  is('earshot_dead_letters{}', 12);
+  is('earshot_dead_letters_expired_total{}', 2);
   is('earshot_ledger_balanced{ledger="packets received"}', 1);
   is('earshot_push_intervals_total{target="graphite",outcome="dropped"}', 2);
   is('earshot_log_errors_total{}', 3);
@@ -91,6 +116,16 @@ test('the text is as the format says, and has the numbers of the report', () => 
 test('every metric of the table is there, when there is something to say', () => {
   const text = prometheusText('p', collect(input()));
   for (const { name, kind } of metrics) assert.ok(text.includes(`# TYPE p_${name} ${kind}\n`), name);
+});
+
+test('without sinks there is nothing to say of delivery; while its thread is dead only that', () => {
+  const report = sampleReport();
+  const of = (changed: Partial<typeof report>): Map<string, number> =>
+    parse(prometheusText('earshot', collect(input({ ...report, ...changed }))));
+  for (const series of of({ delivery: null, ship: null }).keys()) assert.doesNotMatch(series, /_(delivery|spool|dead)_/);
+  const dead = of({ delivery: { isRunning: false, restarts: 2, received: 10, lost: 4 }, ship: null });
+  assert.deepEqual([dead.get('earshot_delivery_running{}'), dead.get('earshot_delivery_restarts_total{}')], [0, 2]);
+  for (const series of dead.keys()) assert.doesNotMatch(series, /sink=|_spool_/);
 });
 
 test('names, units and labels keep the rules', () => {
@@ -113,6 +148,10 @@ test('names, units and labels keep the rules', () => {
     // At most 31, and RULE_COUNTERS_MAX names of rules in all.
     'pipeline',
     'rule',
+    // Names of the configuration.
+    'sink',
+    'type',
+    'level',
   ]);
   for (const metric of metrics) {
     assert.match(metric.name, /^[a-z][a-z_]*[a-z]$/);

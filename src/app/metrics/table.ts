@@ -6,11 +6,14 @@
  * end, and `_total` behind what only grows. Every kind of loss has a name of its own, because each has another cause:
  * what the kernel dropped, what was shed, what never came (gaps), what could not be written.
  *
- * Labels are bounded: names of workers, interfaces, end-points, reasons, rules, weirds and states. Of each metric at most
+ * Labels are bounded: names of workers, interfaces, end-points, reasons, rules, sinks, weirds and states. Of each metric at most
  * SERIES_MAX are shown; the rest of a counter is added up under "(more)", the rest of a gauge is left out, and
  * `series_left_out` counts both.
  */
-import type { InterfaceState, SensorReport, WorkerState } from '../report.ts';
+import type { DeliveryState } from '../../ship/delivery-state.ts';
+import { expiredOf } from '../delivery-faults.ts';
+import type { InterfaceState, PipelineReport, SensorReport, WorkerState } from '../report.ts';
+import type { ShipReport } from '../ship-link.ts';
 
 export type MetricKind = 'counter' | 'gauge';
 
@@ -56,6 +59,7 @@ const MORE = '(more)';
 const LEFT_OUT = 'series_left_out';
 
 const interfaceStates: readonly InterfaceState[] = ['up', 'no-carrier', 'down', 'missing'];
+const spoolLevels = ['memory', 'os', 'disk'] as const;
 const workerStates: readonly WorkerState[] = ['starting', 'running', 'stuck', 'dead', 'stopped'];
 
 type Read = Metric['read'];
@@ -91,6 +95,23 @@ const perRule =
       return [value, label.slice(0, slash), label.slice(slash + 1)];
     });
 const flag = (condition: boolean): number => (condition ? 1 : 0);
+const perPipeline =
+  (value: (p: PipelineReport) => number): Read =>
+  ({ report }) =>
+    report.pipelines.map((p): Sample => [value(p), p.name]);
+const perSink =
+  (value: (s: DeliveryState, nowAtMs: number) => number): Read =>
+  ({ report }) =>
+    (report.ship?.sinks ?? []).map((s): Sample => [value(s, report.sensor.nowAtMs), s.name, s.type]);
+/** Nothing without sinks. */
+const ofDelivery =
+  (value: (d: NonNullable<SensorReport['delivery']>) => number): Read =>
+  ({ report: { delivery } }) =>
+    delivery === null ? [] : [[value(delivery)]];
+const ofShip =
+  (value: (s: ShipReport) => number): Read =>
+  ({ report: { ship } }) =>
+    ship === null ? [] : [[value(ship)]];
 
 const counter = (name: string, meaning: string, read: Read, ...labels: string[]): Metric => ({
   name,
@@ -293,6 +314,33 @@ export const metrics: readonly Metric[] = [
   counter('rule_excluded_calls_total', 'Calls that a rule of a pipeline kept out of it.', perRule('calls.excluded'), 'pipeline', 'rule'),
   counter('sampled_out_calls_total', 'Calls that sampling left out of a pipeline.', perReason('calls.sampledOut'), 'pipeline'),
   counter(
+    'pipeline_passed_calls_total',
+    'Calls that a pipeline let through to its sinks.',
+    perPipeline((p) => p.passed),
+    'pipeline',
+  ),
+  counter(
+    'pipeline_filtered_calls_total',
+    'Calls that the rules of a pipeline kept out of it.',
+    perPipeline((p) => p.filteredOut),
+    'pipeline',
+  ),
+  counter(
+    'masked_calls_total',
+    'Calls in which sensitive values were found.',
+    one((r) => r.counters['calls.masked'] ?? 0),
+  ),
+  counter(
+    'masked_values_total',
+    'Sensitive values that were masked.',
+    one((r) => r.counters['values.masked'] ?? 0),
+  ),
+  counter(
+    'reported_values_total',
+    'Sensitive values that were reported and left as they are, by their rule.',
+    one((r) => r.counters['values.reported'] ?? 0),
+  ),
+  counter(
     'gaps_total',
     'Holes in streams: bytes that the ends exchanged and the sensor never got.',
     one((r) => r.stages.pipeline.gaps),
@@ -312,10 +360,10 @@ export const metrics: readonly Metric[] = [
     'Requests that wait for their response.',
     one((r) => r.stages.pipeline.callsInFlight),
   ),
-  // sink
+  // sink: the output, or the sum of all sinks
   counter(
     'sink_received_calls_total',
-    'Calls handed to the output.',
+    'Calls handed to the output; without one, taken by all sinks.',
     one((r) => r.stages.sink.received),
   ),
   counter(
@@ -347,6 +395,236 @@ export const metrics: readonly Metric[] = [
     'sink_lag_seconds',
     'Age of the oldest batch that waits.',
     one((r) => r.stages.sink.lagMs / 1000),
+  ),
+  // delivery, and each sink of it
+  gauge(
+    'delivery_running',
+    'Whether the delivery thread runs: 1, or 0 while it is being started again.',
+    ofDelivery((d) => flag(d.isRunning)),
+  ),
+  counter(
+    'delivery_restarts_total',
+    'Times that the delivery thread died and was started again.',
+    ofDelivery((d) => d.restarts),
+  ),
+  counter(
+    'delivery_handed_calls_total',
+    'Calls handed to delivery.',
+    ofDelivery((d) => d.received),
+  ),
+  counter(
+    'delivery_lost_calls_total',
+    'Of these, calls that were lost before the spool accepted them.',
+    ofDelivery((d) => d.lost),
+  ),
+  counter(
+    'delivery_cpu_seconds_total',
+    'Processor time of the delivery thread.',
+    ofShip((s) => s.cpuMs / 1000),
+  ),
+  gauge(
+    'delivery_valid',
+    'Whether the last attempt got through to a sink and it is not blocked: 1 or 0.',
+    perSink((s) => flag(s.valid)),
+    'sink',
+    'type',
+  ),
+  gauge(
+    'delivery_blocked',
+    '1 while somebody has to mend something before a sink takes anything.',
+    perSink((s) => flag(s.blocked !== null)),
+    'sink',
+    'type',
+  ),
+  counter(
+    'delivery_taken_calls_total',
+    'Calls taken from the spool for a sink.',
+    perSink((s) => s.received),
+    'sink',
+    'type',
+  ),
+  counter(
+    'delivery_written_calls_total',
+    'Calls that the receiver has for good.',
+    perSink((s) => s.written),
+    'sink',
+    'type',
+  ),
+  counter(
+    'delivery_written_bytes_total',
+    'Bytes of these calls in the format of the sink.',
+    perSink((s) => s.bytes),
+    'sink',
+    'type',
+  ),
+  counter(
+    'delivery_errors_total',
+    'Attempts that did not deliver all of a batch.',
+    perSink((s) => s.errors),
+    'sink',
+    'type',
+  ),
+  counter(
+    'delivery_retries_total',
+    'Attempts that were not the first of their batch.',
+    perSink((s) => s.retries),
+    'sink',
+    'type',
+  ),
+  counter(
+    'delivery_dead_letters_total',
+    'Calls that a sink refused for their content and that were put aside.',
+    perSink((s) => s.deadLettered),
+    'sink',
+    'type',
+  ),
+  counter(
+    'delivery_expired_calls_total',
+    'Calls for a sink that went unsent because the spool reached its quota or age.',
+    perSink((s) => s.expired),
+    'sink',
+    'type',
+  ),
+  counter(
+    'delivery_corrupt_calls_total',
+    'Calls for a sink that lay in damaged frames of the spool.',
+    perSink((s) => s.corrupt),
+    'sink',
+    'type',
+  ),
+  gauge(
+    'delivery_in_flight_calls',
+    'Calls of a sink that are gathered, under way, or about to be sent again.',
+    perSink((s) => s.inFlight),
+    'sink',
+    'type',
+  ),
+  gauge(
+    'delivery_in_flight_bytes',
+    'Bytes of these calls.',
+    perSink((s) => s.inFlightBytes),
+    'sink',
+    'type',
+  ),
+  gauge(
+    'delivery_queued_calls',
+    'Calls that wait in the spool for a sink.',
+    perSink((s) => s.queued),
+    'sink',
+    'type',
+  ),
+  gauge(
+    'delivery_queued_bytes',
+    'Bytes in the spool that a sink does not have yet, those in flight included.',
+    perSink((s) => s.queuedBytes),
+    'sink',
+    'type',
+  ),
+  gauge(
+    'delivery_oldest_waiting_seconds',
+    'Age of the oldest call that a sink does not have yet.',
+    perSink((s, nowAtMs) => (s.oldestWaitingAtMs === 0 ? 0 : Math.max(0, nowAtMs - s.oldestWaitingAtMs) / 1000)),
+    'sink',
+    'type',
+  ),
+  gauge(
+    'delivery_concurrency',
+    'Batches that may be under way to a sink at once, as it takes them now.',
+    perSink((s) => s.concurrency),
+    'sink',
+    'type',
+  ),
+  gauge(
+    'delivery_batches_under_way',
+    'Batches that are under way to a sink.',
+    perSink((s) => s.underWay),
+    'sink',
+    'type',
+  ),
+  gauge(
+    'delivery_batch_limit_bytes',
+    'What a batch may have now: less than configured when the receiver took less.',
+    perSink((s) => s.batchBytesMax),
+    'sink',
+    'type',
+  ),
+  // spool
+  gauge(
+    'spool_level',
+    'What the spool promises now: 1 for its level, 0 for the others.',
+    ({ report: { ship } }) => (ship === null ? [] : spoolLevels.map((level): Sample => [flag(ship.spool.level === level), level])),
+    'level',
+  ),
+  gauge(
+    'spool_degraded',
+    'Whether that is less than configured: 1 or 0.',
+    ofShip(({ spool }) => flag(spool.level !== spool.wantedLevel)),
+  ),
+  counter(
+    'spool_accepted_calls_total',
+    'Calls that the spool accepted.',
+    ofShip(({ spool }) => spool.accepted),
+  ),
+  counter(
+    'spool_lost_calls_total',
+    'Calls that the spool was offered and had no room for.',
+    ofShip(({ spool }) => spool.lost),
+  ),
+  gauge(
+    'spool_durable_sequence',
+    'Sequence up to which no crash can take calls back.',
+    ofShip(({ spool }) => spool.durableSequence),
+  ),
+  gauge(
+    'spool_bytes',
+    'Bytes of the spool on the disk.',
+    ofShip(({ spool }) => spool.bytes),
+  ),
+  gauge(
+    'spool_quota_bytes',
+    'How many it may have.',
+    ofShip(({ spool }) => spool.bytesMax),
+  ),
+  gauge(
+    'spool_free_bytes',
+    'Free space of its filesystem.',
+    ofShip(({ spool }) => spool.freeBytes),
+  ),
+  gauge(
+    'spool_segments',
+    'Files of the spool.',
+    ofShip(({ spool }) => spool.segments),
+  ),
+  counter(
+    'spool_corrupt_frames_total',
+    'Frames of the spool that were found damaged and set aside.',
+    ofShip(({ spool }) => spool.corruptFrames),
+  ),
+  counter(
+    'spool_corrupt_calls_total',
+    'Calls in these frames, as far as known.',
+    ofShip(({ spool }) => spool.corruptRecords),
+  ),
+  // dead letters
+  gauge(
+    'dead_letters',
+    'Dead letters that are kept.',
+    ofShip(({ deadLetters }) => deadLetters.readers.reduce((sum, { queued }) => sum + queued, 0)),
+  ),
+  gauge(
+    'dead_letter_bytes',
+    'Their bytes on the disk.',
+    ofShip(({ deadLetters }) => deadLetters.bytes),
+  ),
+  gauge(
+    'dead_letter_quota_bytes',
+    'How many they may have.',
+    ofShip(({ deadLetters }) => deadLetters.bytesMax),
+  ),
+  counter(
+    'dead_letters_expired_total',
+    'Dead letters that went because their quota was reached.',
+    ofShip(({ deadLetters }) => expiredOf(deadLetters)),
   ),
   // workers
   gauge(

@@ -1,0 +1,154 @@
+/**
+ * `earshot policy test`: what rules would do to the calls in captures. The captures go through the same pipeline as in
+ * `read`; nothing is written but counts, and examples that are masked.
+ */
+import { bytes } from '../base/arena.ts';
+import { packetTimeUs } from '../base/clock.ts';
+import { SensorError } from '../base/errors.ts';
+import { defaultSettings, type PipelineSettings, type Settings } from '../base/settings.ts';
+import { openCapture } from '../capture/capture.ts';
+import { Packet } from '../capture/packet.ts';
+import { INDEX_WORDS } from '../policy/masked-call.ts';
+import { writeText } from './output.ts';
+import { finishPipeline, processPacket, resetPipeline } from './pipeline.ts';
+import { loadPolicy } from './policy-files.ts';
+import { PolicyTrial, type TrialResult } from './policy-trial.ts';
+import { Progress } from './progress.ts';
+import { RecordWriter } from './record-writer.ts';
+import { safeJson } from './safe-json.ts';
+import { type Column, table } from './table.ts';
+import { type Colours, coloursOf, shown, widthOf } from './terminal.ts';
+import { count, share } from './units.ts';
+
+const PROGRESS_PACKETS = 1 << 14;
+const EXAMPLES = 3;
+
+export interface PolicyTestOptions {
+  /** File of simple filters; the shipped ones without it. */
+  readonly filters?: string;
+  readonly advanced?: string;
+  readonly masking?: string;
+  /** Another file of simple filters. */
+  readonly diff?: string;
+  readonly examples?: number;
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+export async function policyTest(files: readonly string[], options: PolicyTestOptions): Promise<void> {
+  if (files.length === 0) throw new SensorError('usage', 'There is nothing to test the rules on', 'no capture was named', 'Name one.');
+  const settings = await settingsOf(options);
+  const trial = new PolicyTrial(await loadPolicy(settings, ''), options.examples ?? EXAMPLES);
+  readInto(trial, files, settings);
+  const result = trial.result();
+  if (options.json) writeText(1, `${safeJson(result)}\n`);
+  else writeText(1, textOf(result, coloursOf(process.stdout), widthOf(process.stdout)));
+}
+
+/** Those of the configuration, with the rules on trial in the place of its own. */
+async function settingsOf(options: PolicyTestOptions): Promise<Settings> {
+  const settings = options.config === undefined ? defaultSettings : (await import('../base/config.ts')).loadSettings(options.config);
+  const pipeline = (simple: string): PipelineSettings => ({
+    filtersSimpleFile: simple,
+    filtersAdvancedFile: options.advanced ?? '',
+    sampling: { share: 1, key: 'call' },
+    sinks: [],
+  });
+  return {
+    ...settings,
+    pipelines: {
+      trial: pipeline(options.filters ?? ''),
+      ...(options.diff !== undefined && { other: pipeline(options.diff) }),
+    },
+    policy: { ...settings.policy, maskingFile: options.masking ?? settings.policy.maskingFile },
+  };
+}
+
+function readInto(trial: PolicyTrial, files: readonly string[], settings: Settings): void {
+  const capture = openCapture(files, settings);
+  const progress = new Progress(capture);
+  try {
+    const packet = new Packet();
+    const any = capture.next(packet);
+    const writer = new RecordWriter({
+      settings,
+      epoch: Math.floor(any ? packetTimeUs[0] : 0).toString(36),
+      route: (call) => trial.route(call),
+      encode: (call, to) => trial.encode(call, to),
+      write: (at, _, records, index) => {
+        let from = at;
+        for (let i = 0; i < records; i++) {
+          const end = from + index[INDEX_WORDS * i];
+          trial.see(bytes.toString('utf8', from, end), index[INDEX_WORDS * i + 1]);
+          from = end;
+        }
+      },
+    });
+    resetPipeline(settings, (call) => writer.take(call), true);
+    for (let n = 1, more = any; more; n++) {
+      processPacket(packet);
+      if ((n & (PROGRESS_PACKETS - 1)) === 0) progress.update(n);
+      more = capture.next(packet);
+    }
+    finishPipeline();
+    writer.end('');
+  } finally {
+    progress.end();
+    capture.close();
+  }
+}
+
+function textOf(result: TrialResult, colours: Colours, width: number): string {
+  const lines: string[] = [];
+  const { calls, letThrough } = result;
+  lines.push(`${count(calls)} calls: ${count(letThrough)} let through, ${count(calls - letThrough)} left out.`, '');
+  interface Row {
+    readonly calls: number;
+    readonly examples: readonly string[];
+  }
+  const examples = (one: Row): string[] => one.examples.map((example) => `  ${shown(example, width - 2)}`);
+  // Each row of a table with its examples below it.
+  const section = <R extends Row>(columns: readonly Column<R>[], rows: readonly R[]): void => {
+    const [title, ...body] = table(columns, rows, width, colours.bold);
+    lines.push(title);
+    for (const [i, line] of body.entries()) lines.push(line, ...examples(rows[i]).map((text) => colours.dim(text)));
+    lines.push('');
+  };
+  section(
+    [
+      { title: 'filter', cell: ({ rule }) => rule },
+      { title: 'file', cell: ({ file }) => file },
+      { title: 'action', cell: ({ action }) => action },
+      { title: 'calls', cell: (rule) => count(rule.calls), right: true },
+      { title: 'share', cell: (rule) => share(calls === 0 ? 0 : rule.calls / calls), right: true },
+    ],
+    result.rules.filter((rule) => rule.rule !== 'otherwise' || rule.calls > 0),
+  );
+  const found = result.masking.filter(({ values }) => values > 0);
+  if (found.length === 0) lines.push('Nothing would be masked.', '');
+  else
+    section(
+      [
+        { title: 'masking', cell: ({ rule }) => rule },
+        { title: 'values', cell: ({ values }) => count(values), right: true },
+        { title: 'calls', cell: (rule) => count(rule.calls), right: true },
+      ],
+      found,
+    );
+  if (result.valuesMore > 0) lines.push(`${count(result.valuesMore)} further values in calls with more than 256.`, '');
+  const silent = result.masking.length - found.length;
+  if (found.length > 0 && silent > 0) lines.push(`${count(silent)} other masking rules found nothing.`, '');
+  if (result.changes?.length === 0) lines.push('The other filters decide the same for every call.', '');
+  else if (result.changes !== null) {
+    section(
+      [
+        { title: 'from', cell: ({ from }) => from },
+        { title: 'to', cell: ({ to }) => to },
+        { title: 'then', cell: ({ now }) => now },
+        { title: 'calls', cell: (change) => count(change.calls), right: true },
+      ],
+      result.changes,
+    );
+  }
+  return `${lines.join('\n').trimEnd()}\n`;
+}
