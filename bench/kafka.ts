@@ -51,7 +51,7 @@ function isOnPath(program: string): boolean {
 export async function runKafka(divisor: number, rounds: number): Promise<KafkaResult[]> {
   const records = RECORDS / divisor;
   process.stdout.write(`\nkafka (${records} records of ${RECORD_BYTES} bytes, batches of ${BATCH_BYTES >> 10} KiB)\n`);
-  const cluster = await KafkaCluster.start({ heapMiB: 1024 });
+  const cluster = await KafkaCluster.start({ heapMiB: 1024, isFast: true });
   const admin = new KafkaAdmin(cluster);
   try {
     const payload = cluster.file('payload', payloadOf(DISTINCT_RECORDS));

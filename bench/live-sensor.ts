@@ -1,6 +1,6 @@
 /**
- * The sensor as the live bench runs it: all of `earshot run`, but what leaves it are the whole records, all headers
- * and bodies, as `earshot read` writes them.
+ * The sensor as the live bench runs it: all of `earshot run`, default filters and masking included, but with its last
+ * report on standard output.
  *
  *   node bench/live-sensor.ts CONFIG      runs until SIGTERM; then prints its last report as one line of JSON
  */

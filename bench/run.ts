@@ -65,7 +65,7 @@ const SURICATA_CONFIG = path.join(import.meta.dirname, 'suricata.yaml');
 type Runner = (capture: string) => Promise<Usage & { readonly calls?: number }>;
 
 function earshotCommand(capture: string): string[] {
-  return [EARSHOT, 'read', capture, '--format', 'jsonl', '--body-bytes', String(KEPT_BYTES_MAX)];
+  return [EARSHOT, 'read', capture, '--format', 'jsonl', '--unmasked', '--unfiltered', '--body-bytes', String(KEPT_BYTES_MAX)];
 }
 
 const earshot: Runner = (capture) => measure([...earshotCommand(capture), '--output', '/dev/null']);

@@ -54,7 +54,7 @@ try {
       comparer,
       corpus,
       side,
-      './earshot read {pcap} --format jsonl',
+      './earshot read {pcap} --format jsonl --unmasked --unfiltered',
       ...['--map', map],
       ...excludedTags.flatMap((tag) => ['--exclude-tag', tag]),
       ...['--jobs', '2', '--timeout', '30', '--min-recall', '0.99', '--min-precision', '0.99'],

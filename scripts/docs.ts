@@ -9,7 +9,7 @@ import { findingKinds, severities } from '../src/app/doctor/findings.ts';
 import { metrics, SERIES_MAX } from '../src/app/metrics/table.ts';
 import { errorCodes } from '../src/base/errors.ts';
 import { settingsJsonSchema } from '../src/base/settings-schema.ts';
-import { type Setting, settingsTable } from '../src/base/settings-table.ts';
+import { memberSettings, type Setting, settingsTable } from '../src/base/settings-table.ts';
 import { weirds } from '../src/base/weird.ts';
 import { apiCallSchema } from '../src/normalise/api-call.ts';
 import { SCHEMA } from '../src/normalise/causes.ts';
@@ -107,12 +107,19 @@ function settingsPage(): string {
   );
   for (const [section, settings] of Map.groupBy(settingsTable(), ({ name }) => name.split('.')[0])) {
     text += `\n## ${section}\n\n`;
-    text += table(
-      ['setting', 'default', 'unit', 'allowed', 'a change', 'meaning'],
-      settings.map((s) => [code(s.name), code(JSON.stringify(s.default)), s.unit, s.allowed, s.isLive ? 'at once' : 'restart', s.meaning]),
-    );
+    text += table(['setting', 'default', 'unit', 'allowed', 'a change', 'meaning'], settings.map(settingCells));
+    for (const members of memberSettings().filter(({ name }) => name === `${section}.NAME`)) {
+      text += members.type === '' ? `\nEach of them (NAME is what you call it):\n\n` : `\n### ${section} of type ${members.type}\n\n`;
+      text += table(['setting', 'default', 'unit', 'allowed', 'a change', 'meaning'], members.settings.map(settingCells));
+    }
   }
   return text;
+}
+
+function settingCells({ name, default: value, unit, allowed, isLive, isRequired, condition, meaning }: Setting): string[] {
+  const when = condition === '' ? '' : `With ${condition}. `;
+  const standard = isRequired ? 'must be given' : code(JSON.stringify(value));
+  return [code(name), standard, unit, allowed, isLive ? 'at once' : 'restart', `${when}${meaning}`];
 }
 
 /** Settings that bound something without a weird of their own: what happens there, and what counts it. */
@@ -135,6 +142,23 @@ const boundsWithoutWeird: Readonly<Record<string, readonly [happens: string, cou
   'flow.ackedHoleWaitMs': ['The same.', '`flow.tcp.gap`'],
   'flow.fragmentTimeoutMs': ['The fragments are dropped.', '`flow.fragment.timeout`'],
   'http.bodyBytes': ['The rest of the body is counted and not kept: `bytes` is the true length, `cut` is set. [cut-body]', 'each record'],
+  'spool.bytesMax': ['The oldest segments go, also what a sink has not taken yet. [drop-oldest]', '`earshot_delivery_expired_calls_total`'],
+  'spool.ageHoursMax': [
+    'The same, once a whole segment has been older for a minute. [drop-oldest]',
+    '`earshot_delivery_expired_calls_total`',
+  ],
+  'spool.freeBytesMin': [
+    'Nothing more is written while the filesystem has less free: calls wait in memory, and the level is `memory`.',
+    '`earshot_spool_level`',
+  ],
+  'spool.segmentBytes': ['The file is closed and the next one begun; none is larger than an eighth of `spool.bytesMax`.', ''],
+  'spool.syncIntervalMs': ['What was written is synced, and counts as accepted then.', ''],
+  'spool.syncBytes': ['The same.', ''],
+  'spool.memoryBytesMax': [
+    'What all sinks are done with makes room, then what one of them has taken already; otherwise further calls are lost. [refuse-new]',
+    '`earshot_spool_lost_calls_total`',
+  ],
+  'spool.deadLetterBytesMax': ['The oldest dead letters go. [drop-oldest]', '`earshot_dead_letters_expired_total`'],
   'normalise.duplicateWindowMs': ['A copy that comes later is a call of its own.', ''],
 };
 
@@ -188,6 +212,23 @@ const fixedBounds: readonly (readonly [what: string, bound: string, happens: str
   ['rules of a filter file; values of one of their conditions', '200 each', 'the file is refused'],
   ['a pattern of a filter', '256 bytes', 'the file is refused'],
   ['an expression of a filter', '8,192 characters, 64 parts within each other', 'the file is refused'],
+  ['rules of a masking file', '200', 'the file is refused'],
+  ['a pattern of a masking rule', '1,000 characters', 'the file is refused'],
+  ['masked values of one source', '4,096', '`limit.policy.edits`'],
+  ['pipelines; sinks of one pipeline', '31; 32', 'the configuration is refused'],
+  ['a record in the spool', '64 MiB', 'it is lost, counted as `earshot_spool_lost_calls_total` [drop]'],
+  [
+    'frames of the spool that are kept in memory for the sinks',
+    '32 MiB',
+    'sinks that are further behind read them from the disk [drop-oldest]',
+  ],
+  ['damaged parts of the spool that are set aside', '64 MiB', 'further ones are only counted'],
+  ['calls that a sink has taken and not acked', '262,144', 'it takes no more until the oldest of them is done with'],
+  ['single calls that a sink refuses in a row', '16', 'all is held, and one call at a time is tried (`content-refused`)'],
+  ['pauses before a batch is sent again; before a blocked sink is tried', '60 s; 5 min', 'it is tried again after that, without end'],
+  ['what a `Retry-After` asks for', '1 h', 'it is tried again after that'],
+  ['what is read of the answer of a sink', '64 KiB', 'the rest is not read'],
+  ['a file of certificates, a file with a secret', '16 MiB, 64 KiB', 'the file is refused'],
   ['names of filter rules with a counter of their own', '2,048', 'calls of further ones are counted as `PIPELINE/(more)`'],
   ['series of one metric', '256', 'the rest of a counter is added up as `(more)`: `earshot_series_left_out`'],
   ['log lines that wait for the disk', '4 MiB', 'what comes on top goes to standard error: `earshot_log_errors_total`'],

@@ -1,7 +1,7 @@
 /** The rules of the house hold for the files of the house: packages, lock file, layers. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -102,4 +102,45 @@ test('the layers: what does not is caught, types and late imports too', () => {
     'no-cycle',
     'no-input-or-output-behind-capture',
   ]);
+});
+
+test('only policy/, and who carries its batches on, says that records are masked', () => {
+  const carriers = ['workers', 'ship-thread', 'sensor', 'read', 'read-delivery']
+    .map((name) => `src/app/${name}.ts`)
+    .concat('src/ship/dead-letters.ts');
+  const mayCall = (file: string): boolean => file.startsWith('src/policy/') || carriers.includes(file);
+  const callers: string[] = [];
+  for (const file of globSync('src/**/*.ts', { cwd: root }).filter((name) => !/[.](test|bench|fuzz)[.]ts$|-testing[.]ts$/.test(name))) {
+    const text = readFileSync(join(root, file), 'utf8');
+    // By another name, or by a cast, it would not be seen.
+    assert.doesNotMatch(text, /maskedBatch\s+as\s/, file);
+    if (file !== 'src/policy/masked-call.ts')
+      assert.doesNotMatch(text, /(as|satisfies)\s+(unknown\s+as\s+)?MaskedBatch|<MaskedBatch>/, file);
+    if (/\bmaskedBatch\b/.test(text)) callers.push(file);
+  }
+  assert.ok(callers.length > 1);
+  assert.deepEqual(
+    callers.filter((file) => !mayCall(file)),
+    [],
+  );
+});
+
+test('every proof that the page about delivery names is there', () => {
+  const page = readFileSync(join(root, 'docs/delivery.md'), 'utf8');
+  const named = [...page.matchAll(/`((?:src|test)\/\S+[.]test[.]ts)`(?:: ([^|<\n]+))?/g)];
+  assert.ok(named.length > 20);
+  for (const [, file, name] of named) {
+    const text = readFileSync(join(root, file), 'utf8');
+    if (name !== undefined) assert.ok(text.includes(name.trim()), `${file}: ${name}`);
+  }
+  // Each point of the contract has one.
+  const points = page.split('\n').filter((line) => /^[|] \d [|]/.test(line));
+  assert.equal(points.length, 8);
+  for (const point of points) assert.match(point, /[.]test[.]ts`: /);
+});
+
+test('every metric that the page about delivery names is one', () => {
+  const page = readFileSync(join(root, 'docs/delivery.md'), 'utf8');
+  const metrics = readFileSync(join(root, 'docs/metrics.md'), 'utf8');
+  for (const [name] of page.matchAll(/earshot_\w+/g)) assert.ok(metrics.includes(`\`${name}\``), name);
 });

@@ -283,3 +283,124 @@ test('settings are fresh each time: nobody changes the defaults', () => {
   assert.deepEqual(defaultSettings, before);
   assert.deepEqual(loadSettings(file), before);
 });
+
+/** The first mistake, without its place. */
+const mistakeIn = (text: string): string => mistakesIn(text)[0].replace(/^\d+:\d+: /, '');
+
+test('a sink: its type, what it must have, and where', () => {
+  assert.equal(mistakeIn('sinks: { e: { type: htpp } }\n'), 'sinks.e.type: wanted: uap-edge, http, kafka, file or stdout (given: "htpp")');
+  assert.equal(mistakeIn('sinks: { e: {} }\n'), 'sinks.e.type: it is missing; wanted: uap-edge, http, kafka, file or stdout');
+  assert.match(mistakesIn('sinks:\n  e:\n    type: http\n    http2: false\n')[0], /^3:5: sinks\.e\.url: it is missing; wanted: an http:/);
+  const kafka = mistakesIn('sinks:\n  a: { type: stdout }\n  k:\n    type: kafka\n    brokers: []\n');
+  assert.deepEqual(
+    kafka.map((line) => line.replace(/wanted: (\S+).*/, '$1')),
+    ['4:5: sinks.k.topic: it is missing; 1', '5:14: sinks.k.brokers: at'],
+  );
+  const auth = 'sinks:\n  e:\n    type: uap-edge\n    url: https://edge.example.com/\n    auth:\n      type: ';
+  assert.match(
+    mistakesIn(`${auth}oauth2\n      clientId: a\n      tokenUrl: https://a/\n`)[0],
+    /^6:7: sinks\.e\.auth\.clientSecret: it is missing; wanted: /,
+  );
+  assert.match(mistakeIn(`${auth}jwt\n`), /^sinks\.e\.auth\.type: wanted: none, token, basic or oauth2/);
+  assert.match(
+    mistakeIn('sinks: { k: { type: kafka, brokers: ["b:1"], topic: t, sasl: { mechanism: gssapi } } }\n'),
+    /wanted: none, plain, scram-sha-256, .* or aws-msk-iam/,
+  );
+  assert.match(
+    mistakeIn('sinks: { "a b": { type: stdout } }\n'),
+    /^sinks: wanted: a name of 1 to 64 letters, .*, before the colon$|^sinks: wanted: a name of 1 to 64 .* before the colon$/,
+  );
+});
+
+test('what is wanted of a sink is what its type wants', () => {
+  assert.match(
+    mistakeIn('sinks: { k: { type: kafka, brokers: ["b:1"], topic: t, format: text } }\n'),
+    /^sinks\.k\.format: wanted: jsonl or uap-edge or zeek-http/,
+  );
+  assert.match(
+    mistakeIn('sinks: { k: { type: kafka, brokers: ["b:1"], topic: t, concurrencyMax: 65 } }\n'),
+    /a whole number, 1 to 64 \(given: 65\)/,
+  );
+  assert.match(mistakeIn('sinks: { f: { type: file, path: /x, batch: 5 } }\n'), /^sinks\.f\.batch: wanted: a section/);
+});
+
+test('a misspelt name inside a map: what was meant of that type', () => {
+  for (const [text, wanted] of [
+    [
+      'sinks: { f: { type: file, path: /x, rotatebytes: 5 } }',
+      'sinks.f.rotatebytes: there is no such setting. Did you mean sinks.f.rotateBytes?',
+    ],
+    [
+      'sinks: { f: { type: file, path: /x, recordsMax: 5 } }',
+      'sinks.f.recordsMax: there is no such setting. Did you mean sinks.f.batch.recordsMax?',
+    ],
+    [
+      'sinks: { f: { type: file, path: /x, batch: { agemsmax: 5 } } }',
+      'sinks.f.batch.agemsmax: there is no such setting. Did you mean sinks.f.batch.ageMsMax?',
+    ],
+    ['sinks: { f: { type: file, path: /x, topic: t } }', 'sinks.f.topic: there is no such setting'],
+    [
+      'sinks: { a: { type: stdout } }\npipelines: { p: { sinks: [a], samplin: { share: 1 } } }',
+      'pipelines.p.samplin: there is no such setting. Did you mean pipelines.p.sampling?',
+    ],
+  ]) {
+    assert.equal(mistakeIn(`${text}\n`), wanted);
+  }
+});
+
+test('pipelines name sinks that are there, each once; there are at most 31', () => {
+  const sinks = 'sinks: { a: { type: stdout }, b: { type: file, path: /x } }\n';
+  assert.equal(
+    mistakeIn(`${sinks}pipelines: { p: { sinks: [a, c] } }\n`),
+    'pipelines.p.sinks.1: wanted: the name of one of the sinks: a, b (given: "c")',
+  );
+  assert.match(mistakeIn('pipelines: { p: { sinks: [c] } }\n'), /there is none \(given: "c"\)/);
+  assert.match(mistakeIn(`${sinks}pipelines: { p: { sinks: [a, a] } }\n`), /sinks\.1: wanted: every sink once/);
+  const many = (n: number): string => `${sinks}pipelines:\n${Array.from({ length: n }, (_, i) => `  p${i}: { sinks: [a] }\n`).join('')}`;
+  writeFileSync(file, many(31));
+  assert.equal(Object.keys(loadSettings(file).pipelines).length, 31);
+  assert.equal(mistakeIn(many(32)), 'pipelines: wanted: at most 31 pipelines');
+});
+
+test('a secret in the place of a reference is not repeated, wherever one belongs', () => {
+  const http = (rest: string): string => `sinks: { e: { type: http, url: https://e/, ${rest} } }\n`;
+  const kafka = (rest: string): string => `sinks: { k: { type: kafka, brokers: ["b:1"], topic: t, ${rest} } }\n`;
+  for (const value of [
+    'hunter2',
+    '{ value: hunter2 }',
+    '{ hunter2: x }',
+    '[hunter2]',
+    '{ file: [hunter2] }',
+    '{ environment: "hunter2-" }',
+    '"a hunter2"',
+  ]) {
+    for (const text of [
+      http(`auth: { type: token, token: ${value} }`),
+      http(`auth: { type: basic, user: u, password: ${value} }`),
+      http(`auth: { type: oauth2, tokenUrl: https://t/, clientId: c, clientSecret: ${value} }`),
+      http(`proxyPassword: ${value}`),
+      kafka(`sasl: { mechanism: plain, user: u, password: ${value} }`),
+      kafka(`sasl: { mechanism: oauthbearer, auth: { type: oauth2, tokenUrl: https://t/, clientId: c, clientSecret: ${value} } }`),
+      `spool: { encryptionKey: ${value} }\n`,
+      `spool: { oldEncryptionKeys: [{ file: /a }, ${value}] }\n`,
+      `spool: { oldEncryptionKeys: ${value === '[hunter2]' ? 'hunter2' : value} }\n`,
+      `policy: { maskingKey: ${value} }\n`,
+    ]) {
+      for (const line of mistakesIn(text)) assert.doesNotMatch(line, /hunter2/, text);
+    }
+  }
+  // In the place of a section, under a wrong type, in a URL, in a header field.
+  for (const text of [
+    http('auth: Bearer hunter2'),
+    http('auth: [{ type: token, token: hunter2 }]'),
+    http('auth: { type: tokne, token: hunter2 }'),
+    'sinks: { e: { type: http, url: "https://u:hunter2@e/", proxy: "https://u:hunter2@p/?hunter2" } }\n',
+    http('headers: { X-Key: "hunter2\\n" }'),
+    http('headers: { X-Key: [hunter2] }'),
+    'sinks: { e: hunter2 }\n',
+    'sinks: [hunter2]\n',
+    'policy: hunter2\n',
+  ]) {
+    for (const line of mistakesIn(text)) assert.doesNotMatch(line, /hunter2/, text);
+  }
+});

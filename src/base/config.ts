@@ -6,8 +6,8 @@
 import type { z } from 'zod';
 import { nearest } from './nearest.ts';
 import { defaultSettings, type Settings } from './settings.ts';
-import { secretSettings, settingsSchema } from './settings-schema.ts';
-import { settingsTable, wantedAt } from './settings-table.ts';
+import { settingsSchema } from './settings-schema.ts';
+import { memberSettings, namesWantedAt, secretAt, settingsTable, wantedAt } from './settings-table.ts';
 import {
   type FileKind,
   keyOffsets,
@@ -66,15 +66,14 @@ function isTree(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function mistakesOfIssue({ document }: YamlFile, given: unknown, issue: z.core.$ZodIssue): Mistake[] {
   const path = issue.path as (string | number)[];
-  const secret = secretSettings.find((name) => path.join('.').startsWith(name));
+  const secret = secretAt(path, given);
   const name = path.join('.') || 'the file';
   if (issue.code === 'unrecognized_keys') {
-    if (secret !== undefined)
-      return [{ offset: offsetOf(document, path), text: `${name}: wanted: { file: PATH } or { environment: NAME }` }];
+    if (secret.is) return [{ offset: offsetOf(document, path), text: `${name}: wanted: { file: PATH } or { environment: NAME }` }];
     const offsets = keyOffsets(document, path);
     return issue.keys.map((key) => ({
       offset: offsets.get(key) ?? offsetOf(document, path),
-      text: () => `${shown([...path, key].join('.'))}: there is no such setting${suggestion(path, key)}`,
+      text: () => `${shown([...path, key].join('.'))}: there is no such setting${suggestion(path, key, given)}`,
     }));
   }
   if (issue.code === 'invalid_key') {
@@ -82,31 +81,45 @@ function mistakesOfIssue({ document }: YamlFile, given: unknown, issue: z.core.$
     return [
       {
         offset: keyOffsets(document, at).get(String(path.at(-1))) ?? offsetOf(document, at),
-        text: `${at.join('.')}: wanted: the name of a header field before the colon`,
+        text: `${at.join('.')}: wanted: ${namesWantedAt(at, given)} before the colon`,
       },
     ];
   }
-  const what = `${name}: ${messageOf(issue, path, secret !== undefined)}`;
-  return [
-    {
-      offset: offsetOf(document, path),
-      text: secret === undefined ? `${what} (given: ${givenText(valueAt(given, path), name === 'metrics.otlp')})` : what,
-    },
-  ];
+  const value = valueAt(given, path);
+  const isMissing = value === undefined && path.length > 0;
+  const what = `${shown(name)}: ${isMissing ? 'it is missing; ' : ''}${messageOf(issue, path, given, secret.is)}`;
+  // Of a map that is too large nobody wants to see the beginning.
+  const isShown = !secret.holds && !isMissing && !isHeader(path) && path.join() !== 'pipelines';
+  return [{ offset: offsetOf(document, path), text: isShown ? `${what} (given: ${givenText(value, path)})` : what }];
 }
 
-function messageOf(issue: z.core.$ZodIssue, path: Path, secret: boolean): string {
+/** Some put keys into the header fields of a sink. */
+function isHeader(path: Path): boolean {
+  return path[0] === 'sinks' && path[2] === 'headers';
+}
+
+function messageOf(issue: z.core.$ZodIssue, path: Path, given: unknown, isSecret: boolean): string {
+  if (issue.code === 'invalid_union' && 'options' in issue) return `wanted: ${listed(issue.options as readonly unknown[])}`;
   if (issue.code === 'custom' || issue.code === 'invalid_union') return issue.message;
   if (issue.code === 'too_big' && issue.origin === 'array') return `wanted: at most ${issue.maximum} values`;
+  if (issue.code === 'too_small' && issue.origin === 'array')
+    return `wanted: at least ${issue.minimum} value${issue.minimum === 1 ? '' : 's'}`;
   if (issue.code === 'too_big' && issue.origin === 'string') return `wanted: at most ${issue.maximum} characters`;
-  if (secret && path.length > 2) return 'wanted: a path after file, a name of a variable after environment';
-  return `wanted: ${wantedAt(path)}`;
+  if (isSecret && (path.at(-1) === 'file' || path.at(-1) === 'environment')) {
+    return 'wanted: a path after file, a name of a variable after environment';
+  }
+  return `wanted: ${wantedAt(path, given)}`;
+}
+
+/** "a, b or c" */
+function listed(values: readonly unknown[]): string {
+  return values.length < 2 ? values.join() : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
 }
 
 /** ". Did you mean ...?", or nothing when no setting is near. */
-function suggestion(path: Path, key: string): string {
+function suggestion(path: Path, key: string, given: unknown): string {
   const prefix = path.map((name) => `${name}.`).join('');
-  const names = settingsTable().map(({ name }) => name);
+  const names = namesBeside(path, given);
   const own = new Set(names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length).split('.')[0]));
   const near = nearest(key, [...own]);
   if (near !== null) return `. Did you mean ${prefix}${near}?`;
@@ -116,7 +129,19 @@ function suggestion(path: Path, key: string): string {
   return elsewhere === undefined ? '' : `. Did you mean ${elsewhere}?`;
 }
 
-function givenText(value: unknown, isUrl: boolean): string {
+/** Names of settings that somebody may have meant there: inside a map, those of the pipeline or sink that it stands in. */
+function namesBeside(path: Path, given: unknown): string[] {
+  const members = memberSettings().filter(({ name }) => path.length >= 2 && name === `${path[0]}.NAME`);
+  if (members.length === 0) return settingsTable().map(({ name }) => name);
+  const type = (valueAt(given, path.slice(0, 2)) as { readonly type?: unknown } | null)?.type;
+  const own = members.find((member) => member.type === '' || member.type === type);
+  return (own?.settings ?? []).map(({ name }) => name.replace('.NAME.', () => `.${path[1]}.`));
+}
+
+const urls: readonly unknown[] = ['otlp', 'url', 'tokenUrl', 'proxy'];
+
+function givenText(value: unknown, path: Path): string {
+  const isUrl = urls.includes(path.at(-1)) || path.at(-2) === 'brokers';
   // A URL with a password or a key in it: only what stands between them.
   return shownValue(typeof value === 'string' && isUrl ? value.replace(/^.*@/s, '...@').replace(/[?#].*$/s, '?...') : value);
 }

@@ -12,7 +12,7 @@ const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 const TIB = 1024 * GIB;
 
-const NAME_WANTED = '1 to 64 letters, digits, - and _, a letter or digit first';
+const NAME_WANTED = 'a name of 1 to 64 letters, digits, - and _ that begins with a letter or digit';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 const name: z.ZodString = z.string().regex(NAME).meta({ title: NAME_WANTED });
 
@@ -44,14 +44,17 @@ const proxyUrl: z.ZodString = z
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
 const headerFields = z
   .record(
-    z.string().regex(FIELD_NAME),
+    z.string().regex(FIELD_NAME).meta({ title: 'the name of a header field' }),
     z
       .string()
       .max(2048)
       .regex(/^[\t\x20-\x7e]*$/),
   )
   .default({})
-  .describe('Further header fields by name. {batch}, {records}, {sensor} and {sink} in a value stand for what they say.');
+  .meta({
+    title: 'names of header fields, each with its text',
+    description: 'Further header fields by name. {batch}, {records}, {sensor} and {sink} in a value stand for what they say.',
+  });
 
 function batchSettings(recordsMax: number, bytesMax: number, ageMsMax: number) {
   return z
@@ -78,17 +81,24 @@ const noAuth = z.strictObject({ type: z.literal('none') });
 const oauth2 = z.strictObject({
   type: z.literal('oauth2'),
   tokenUrl: httpUrl.describe('Token end-point (RFC 6749, client credentials).'),
-  clientId: z.string().min(1).max(1024),
-  clientSecret: secret,
-  scope: z.string().max(1024).default(''),
-  audience: z.string().max(1024).default(''),
+  clientId: z.string().min(1).max(1024).describe('Name of the client at the token end-point.'),
+  clientSecret: secret.describe('Where its secret is; it is read again for each token.'),
+  scope: z.string().max(1024).default('').describe('Scope that is asked for. Empty: none is named.'),
+  audience: z.string().max(1024).default('').describe('Audience that is asked for. Empty: none is named.'),
   clientAuthentication: z.enum(['basic', 'post']).default('basic').describe('How the client proves itself at the token end-point.'),
 });
 const auth = z
   .discriminatedUnion('type', [
     noAuth,
-    z.strictObject({ type: z.literal('token'), token: secret }),
-    z.strictObject({ type: z.literal('basic'), user: z.string().min(1).max(1024), password: secret }),
+    z.strictObject({
+      type: z.literal('token'),
+      token: secret.describe('Where the bearer token is; a file is read again when it changed.'),
+    }),
+    z.strictObject({
+      type: z.literal('basic'),
+      user: z.string().min(1).max(1024).describe('Name of the user.'),
+      password: secret.describe('Where the password is; a file is read again when it changed.'),
+    }),
     oauth2,
   ])
   .default({ type: 'none' })
@@ -99,7 +109,7 @@ const format = (n: string) =>
   z
     .enum(formatNames)
     .default(n as 'jsonl')
-    .describe('Format of the records (docs/formats.md).');
+    .describe('Format of the records (README.md says what each is).');
 
 const httpSettings = {
   url: httpUrl.describe('Where batches are posted to.'),
@@ -107,8 +117,8 @@ const httpSettings = {
   auth,
   tls,
   proxy: proxyUrl.default('').describe('HTTP proxy. environment: what HTTPS_PROXY and NO_PROXY say.'),
-  proxyUser: z.string().max(1024).default(''),
-  proxyPassword: secret.nullable().default(null),
+  proxyUser: z.string().max(1024).default('').describe('Name of the user at the proxy. Empty: it wants none.'),
+  proxyPassword: secret.nullable().default(null).describe('Where the password for the proxy is. Not given: it wants none.'),
   http2: z.boolean().default(true).describe('Whether HTTP/2 is used where the other side offers it.'),
   compression: z.enum(['none', 'gzip']).default('gzip').describe('Content-coding of requests.'),
   requestTimeoutMs: whole(100, 600_000, 30_000).describe('How long one request may take.'),
@@ -116,9 +126,11 @@ const httpSettings = {
   batch: batchSettings(500, MIB, 1000),
 };
 
+const TYPE = 'What kind of sink it is.';
+
 const BROKER_WANTED = 'HOST:PORT of a broker';
 const kafka = z.strictObject({
-  type: z.literal('kafka'),
+  type: z.literal('kafka').describe(TYPE),
   brokers: z
     .array(
       z
@@ -128,13 +140,14 @@ const kafka = z.strictObject({
         .meta({ title: BROKER_WANTED }),
     )
     .min(1)
-    .max(64),
+    .max(64)
+    .describe('Brokers that are asked first; the others are learned from them.'),
   topic: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,249}$/)
-    .meta({ title: '1 to 249 letters, digits, dots, - and _' }),
+    .meta({ title: '1 to 249 letters, digits, dots, - and _', description: 'Topic that calls are written to. It must be there.' }),
   format: format('jsonl'),
-  clientId: z.string().min(1).max(255).default('earshot'),
+  clientId: z.string().min(1).max(255).default('earshot').describe('Name by which the brokers know the sensor, in quotas and logs.'),
   useTls: z.boolean().default(true).describe('Whether the brokers are spoken to by TLS.'),
   tls,
   sasl: z
@@ -142,11 +155,20 @@ const kafka = z.strictObject({
       z.strictObject({ mechanism: z.literal('none') }),
       z.strictObject({
         mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),
-        user: z.string().min(1).max(1024),
-        password: secret,
+        user: z.string().min(1).max(1024).describe('Name of the user.'),
+        password: secret.describe('Where the password is.'),
       }),
-      z.strictObject({ mechanism: z.literal('oauthbearer'), auth: z.discriminatedUnion('type', [oauth2]) }),
-      z.strictObject({ mechanism: z.literal('aws-msk-iam'), region: z.string().regex(/^[a-z0-9-]{1,32}$/) }),
+      z.strictObject({
+        mechanism: z.literal('oauthbearer'),
+        auth: z.discriminatedUnion('type', [oauth2]).describe('Where the token comes from.'),
+      }),
+      z.strictObject({
+        mechanism: z.literal('aws-msk-iam'),
+        region: z
+          .string()
+          .regex(/^[a-z0-9-]{1,32}$/)
+          .describe('Region of the cluster, as eu-central-1.'),
+      }),
     ])
     .default({ mechanism: 'none' })
     .describe('How the sensor proves itself to the brokers.'),
@@ -155,37 +177,38 @@ const kafka = z.strictObject({
     .default('client')
     .describe('What decides over the partition: calls of one client, or of one connection, stay together.'),
   headers: headerFields,
-  compression: z.enum(['none', 'gzip', 'lz4', 'zstd', 'snappy']).default('lz4'),
+  compression: z.enum(['none', 'gzip', 'lz4', 'zstd', 'snappy']).default('lz4').describe('Of what goes to the brokers.'),
   idempotent: z.enum(['auto', 'yes', 'no']).default('auto').describe('auto: where the cluster allows it.'),
   messageBytesMax: whole(KIB, 64 * MIB, 1_000_000).describe('Larger records are dead letters; message.max.bytes of the topic.'),
-  requestTimeoutMs: whole(100, 600_000, 30_000),
-  concurrencyMax: whole(1, 64, 5),
+  requestTimeoutMs: whole(100, 600_000, 30_000).describe('How long one request may take.'),
+  concurrencyMax: whole(1, 64, 5).describe('Batches under way at the same time at most.'),
   batch: batchSettings(2000, MIB, 100),
 });
 
 const sink = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('uap-edge'), format: z.literal('uap-edge').default('uap-edge'), ...httpSettings }),
-  z.strictObject({ type: z.literal('http'), format: format('jsonl'), ...httpSettings }),
+  z.strictObject({
+    type: z.literal('uap-edge').describe(TYPE),
+    format: z.literal('uap-edge').default('uap-edge').describe('Format of the records.'),
+    ...httpSettings,
+  }),
+  z.strictObject({ type: z.literal('http').describe(TYPE), format: format('jsonl'), ...httpSettings }),
   kafka,
   z.strictObject({
-    type: z.literal('file'),
-    path: filePath.min(1),
+    type: z.literal('file').describe(TYPE),
+    path: filePath.min(1).meta({ title: 'path of a file', description: 'File that calls are written to.' }),
     format: format('jsonl'),
     rotateBytes: whole(64 * KIB, 64 * GIB, 256 * MIB).describe('A file that has become so large is closed, and the next one begun.'),
     rotateHours: whole(0, 24 * 365, 24).describe('The same by age. 0: never.'),
     filesMax: whole(1, 10_000, 10).describe('Files that are kept, the one that is written included.'),
     batch: batchSettings(5000, 4 * MIB, 200),
   }),
-  z.strictObject({ type: z.literal('stdout'), format: format('jsonl'), batch: batchSettings(5000, MIB, 100) }),
+  z.strictObject({ type: z.literal('stdout').describe(TYPE), format: format('jsonl'), batch: batchSettings(5000, MIB, 100) }),
 ]);
 
-export const sinksSchema: z.ZodType<Record<string, SinkSettings>, unknown> = z
-  .record(name, sink)
-  .default({})
-  .meta({
-    title: 'a map: a name for each sink, and its settings',
-    description: 'Where calls are delivered to, by name (docs/delivery.md).',
-  });
+export const sinksSchema: z.ZodType<Record<string, SinkSettings>, unknown> = z.record(name, sink).default({}).meta({
+  title: 'a map: a name for each sink, and its settings',
+  description: 'Where calls are delivered to, by name (docs/delivery.md).',
+});
 
 export const pipelinesSchema: z.ZodType<Record<string, PipelineSettings>, unknown> = z
   .record(
@@ -202,7 +225,7 @@ export const pipelinesSchema: z.ZodType<Record<string, PipelineSettings>, unknow
             .describe('Calls with the same key are taken or left together.'),
         })
         .prefault({}),
-      sinks: z.array(name).min(1).max(32).describe('Names of sinks.'),
+      sinks: z.array(name).max(32).default([]).describe('Names of sinks. Empty: all of them.'),
     }),
   )
   .default({})

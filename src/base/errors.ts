@@ -37,6 +37,7 @@ const codes = {
   'spool-key': 'A key of the spool is missing, or is no key.',
   'spool-unwritable': 'The directory of the spool cannot be written.',
   'spool-missing': 'There is no spool in that directory.',
+  'delivery-failed': 'Not all could be delivered, or the dead letters cannot be used.',
 } as const;
 
 export type ErrorCode = keyof typeof codes;

@@ -60,7 +60,7 @@ test('what a running sensor takes over', () => {
     settingsTable()
       .filter(({ isLive }) => isLive)
       .map(({ name }) => name)
-      .filter((name) => !/^(capture[.](interfaces|filter|only|not)|metrics[.]|log[.]level|run[.])/.test(name)),
+      .filter((name) => !/^(capture[.](interfaces|filter|only|not)|metrics[.]|log[.]level|run[.]|policy[.])/.test(name)),
     [],
   );
   for (const name of ['capture.not.networks', 'log.level', 'metrics.otlpHeaders', 'run.shedding']) assert.ok(isLiveSetting(name), name);
@@ -83,4 +83,49 @@ test('a value that could be misread is quoted, a long one cut', () => {
   assert.equal(describeValue(['a,b', 'c']), '["a,b", c]');
   assert.equal(describeValue('a\u001bb'), '"a\\u001bb"');
   assert.ok(describeValue(Array.from({ length: 128 }, (_, i) => i + 1000)).length < 210);
+});
+
+const sinks = 'sinks: { a: { type: stdout }, b: { type: file, path: /x }, e: { type: http, url: https://e/, headers: { X-Key: k } } }\n';
+const changes = (before: string, after: string): [live: string, restart: string] => {
+  const { live, restart } = changesBetween(settings(before), settings(after));
+  return [describeChanges(live), describeChanges(restart)];
+};
+
+test('of a pipeline its filter files and its sampling change at once', () => {
+  const before = `${sinks}pipelines: { all: { sinks: [a] } }`;
+  assert.deepEqual(changes(before, `${sinks}pipelines: { all: { sinks: [a], sampling: { share: 0.5 }, filtersSimpleFile: /f } }`), [
+    'pipelines.all.filtersSimpleFile "" -> /f, pipelines.all.sampling.share 1 -> 0.5',
+    'nothing',
+  ]);
+  assert.deepEqual(changes(before, `${sinks}pipelines: { all: { sinks: [a, b], sampling: { key: client } } }`), [
+    'pipelines.all.sampling.key call -> client',
+    'pipelines.all.sinks [a] -> [a, b]',
+  ]);
+});
+
+test('pipelines that come, go or change places need a restart', () => {
+  const one = `${sinks}pipelines: { p: { sinks: [a] } }`;
+  const [live, restart] = changes(one, `${sinks}pipelines: { q: { sinks: [b] } }`);
+  assert.equal(live, 'nothing');
+  assert.match(restart, /^pipelines\.p \{.*sinks: \[a\]\} -> nothing, pipelines\.q nothing -> \{.*sinks: \[b\]\}$/);
+  const two = (names: string[]): string => `${sinks}pipelines:\n${names.map((name) => `  ${name}: { sinks: [a] }\n`).join('')}`;
+  assert.deepEqual(changes(two(['p', 'q']), two(['q', 'p'])), ['nothing', 'pipelines [p, q] -> [q, p]']);
+  assert.match(changes(two(['p']), two(['r', 'p']))[1], /^pipelines\.r nothing -> /);
+});
+
+test('of a sink it says what changed, and no header field', () => {
+  const [live, restart] = changes(sinks, sinks.replace('path: /x', 'path: /y, rotateHours: 1').replace('k }', 'hunter2 }'));
+  assert.equal(live, 'nothing');
+  assert.equal(restart, 'sinks.b.path /x -> /y, sinks.b.rotateHours 24 -> 1, sinks.e.headers.X-Key (not shown)');
+  const secrets = 'sinks: { e: { type: http, url: https://e/, auth: { type: token, token: { file: /a } }, headers: { X-Key: hunter2 } } }';
+  assert.deepEqual(changes(secrets, secrets.replace('/a', '/b')), ['nothing', 'sinks.e.auth.token file /a -> file /b']);
+  assert.doesNotMatch(changes('', secrets)[1], /hunter2/);
+  assert.match(changes(secrets, '')[1], /^sinks\.e \{type: http, .*\} -> nothing$|^sinks\.e \{.*\.\.\. -> nothing$/);
+});
+
+test('masking rules and their key change at once', () => {
+  assert.deepEqual(changes('', 'policy: { maskingFile: /m.yaml, maskingKey: { file: /k } }'), [
+    'policy.maskingFile "" -> /m.yaml, policy.maskingKey null -> file /k',
+    'nothing',
+  ]);
 });

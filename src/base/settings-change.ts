@@ -35,10 +35,14 @@ const live: ReadonlySet<string> = new Set([
   'metrics.prefix',
   'metrics.intervalMs',
   'log.level',
+  'policy.maskingFile',
+  'policy.maskingKey',
 ]);
+/** What a pipeline lets through; which pipelines and sinks there are needs a restart. */
+const LIVE_OF_PIPELINE = /^pipelines\.[^.]+\.(filtersSimpleFile|filtersAdvancedFile|sampling\..+)$/;
 
 export function isLiveSetting(name: string): boolean {
-  return live.has(name);
+  return live.has(name) || LIVE_OF_PIPELINE.test(name);
 }
 
 type Tree = Readonly<Record<string, unknown>>;
@@ -68,23 +72,60 @@ function canonical(value: unknown): string {
   );
 }
 
+/** Maps by name whose members are compared each by itself. */
+const maps: readonly string[] = ['pipelines', 'sinks'];
+
 /** The settings that differ, in the order of base/settings.ts. */
 export function changesBetween(before: Settings, after: Settings): SettingChanges {
   const values = new Map(settingValues(after));
-  const changes = settingValues(before)
-    .map(([name, value]): SettingChange => ({ name, before: value, after: values.get(name) }))
-    .filter((change) => canonical(change.before) !== canonical(change.after));
-  return { live: changes.filter(({ name }) => live.has(name)), restart: changes.filter(({ name }) => !live.has(name)) };
+  const changes = settingValues(before).flatMap(([name, value]) => {
+    const other = values.get(name);
+    return maps.includes(name) && isTree(value) && isTree(other) ? mapChanges(name, value, other) : change(name, value, other);
+  });
+  return { live: changes.filter(({ name }) => isLiveSetting(name)), restart: changes.filter(({ name }) => !isLiveSetting(name)) };
 }
 
+function change(name: string, before: unknown, after: unknown): SettingChange[] {
+  return canonical(before) === canonical(after) ? [] : [{ name, before, after }];
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What came or went as a whole, and of what stayed each setting. */
+function mapChanges(name: string, before: Tree, after: Tree): SettingChange[] {
+  const kept = Object.keys(before).filter((member) => Object.hasOwn(after, member));
+  const keptAfter = Object.keys(after).filter((member) => Object.hasOwn(before, member));
+  const changes = Object.keys({ ...before, ...after }).flatMap((member) =>
+    kept.includes(member)
+      ? treeChanges(`${name}.${member}`, before[member], after[member])
+      : change(`${name}.${member}`, before[member], after[member]),
+  );
+  // The place of a pipeline is its bit in the routes of a record.
+  if (name === 'pipelines') changes.push(...change(name, kept, keptAfter));
+  return changes;
+}
+
+function treeChanges(name: string, before: unknown, after: unknown): SettingChange[] {
+  if (!isTree(before) || !isTree(after) || isReference(before) || isReference(after)) return change(name, before, after);
+  return Object.keys({ ...before, ...after }).flatMap((key) => treeChanges(`${name}.${key}`, before[key], after[key]));
+}
+
+function isReference(value: Tree): boolean {
+  return typeof value.file === 'string' || typeof value.environment === 'string';
+}
+
+const HEADER = /^sinks\.[^.]+\.headers\./;
 const VALUE_CHARACTERS_MAX = 200;
 
 function plain(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(plain).join(', ')}]`;
   if (isSection(value)) {
-    if (typeof value.file === 'string' || typeof value.environment === 'string') return secretReference(value as Secret);
+    if (isReference(value)) return secretReference(value as Secret);
     return `{${Object.entries(value)
-      .map(([name, part]) => `${name}: ${plain(part)}`)
+      // Some put keys into the header fields of a sink.
+      .map(([name, part]) => `${name}: ${name === 'headers' && isTree(part) ? plain(Object.keys(part)) : plain(part)}`)
       .join(', ')}}`;
   }
   // Bare where nobody can misread it.
@@ -93,6 +134,7 @@ function plain(value: unknown): string {
 
 /** A value as a person reads it: `[eth0, eth1]`, `info`, `""`. */
 export function describeValue(value: unknown): string {
+  if (value === undefined) return 'nothing';
   const text = plain(value).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?');
   return text.length > VALUE_CHARACTERS_MAX ? `${text.slice(0, VALUE_CHARACTERS_MAX)}...` : text;
 }
@@ -100,5 +142,9 @@ export function describeValue(value: unknown): string {
 /** One line: `log.level info -> debug, capture.interfaces [eth0] -> [eth0, eth1]`; "nothing" for none. */
 export function describeChanges(changes: readonly SettingChange[]): string {
   if (changes.length === 0) return 'nothing';
-  return changes.map(({ name, before, after }) => `${name} ${describeValue(before)} -> ${describeValue(after)}`).join(', ');
+  return changes
+    .map(({ name, before, after }) =>
+      HEADER.test(name) ? `${name} (not shown)` : `${name} ${describeValue(before)} -> ${describeValue(after)}`,
+    )
+    .join(', ');
 }

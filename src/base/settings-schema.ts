@@ -8,7 +8,7 @@ import { pipelinesSchema, policySchema, sinksSchema, spoolSchema } from './deliv
 import { ENDPOINT_WANTED, parseEndpointUrl } from './endpoint-url.ts';
 import { parseListenAddress, parsePeerAddress } from './listen-address.ts';
 import { secret } from './secret-schema.ts';
-import { defaultSettings as defaults, type Settings } from './settings.ts';
+import { defaultSettings as defaults, PIPELINES_MAX, type Settings } from './settings.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -54,9 +54,6 @@ const INTERFACE_WANTED = 'the name of an interface (1 to 15 characters without b
 function isInterfacePattern(given: string): boolean {
   return /^[^\s/:\p{C}]+$/u.test(given) && given !== '.' && given !== '..' && Buffer.byteLength(given.replaceAll('*', '')) <= 15;
 }
-
-/** Settings whose values are references to secrets. What stands there is never printed: it could be a secret itself. */
-export const secretSettings: readonly string[] = ['metrics.otlpHeaders'];
 
 function isOtlpUrl(given: string): boolean {
   const url = URL.parse(given);
@@ -375,14 +372,29 @@ export const settingsSchema: z.ZodType<Settings, unknown> = z
   })
   .superRefine(
     ({ output, log, pipelines, sinks }, context) => {
+      const known = Object.keys(sinks);
+      const wanted = `wanted: the name of one of the sinks: ${known.join(', ') || 'there is none'}`;
       for (const [name, pipeline] of Object.entries(pipelines)) {
         pipeline.sinks.forEach((sink, i) => {
-          if (!Object.hasOwn(sinks, sink))
-            context.addIssue({ code: 'custom', path: ['pipelines', name, 'sinks', i], message: 'wanted: the name of one of the sinks' });
+          const message = known.includes(sink) ? 'wanted: every sink once' : wanted;
+          if (!known.includes(sink) || pipeline.sinks.indexOf(sink) < i) {
+            context.addIssue({ code: 'custom', path: ['pipelines', name, 'sinks', i], message });
+          }
         });
       }
-      if (output.file !== '' && output.file === log.file) {
-        context.addIssue({ code: 'custom', path: ['log', 'file'], message: 'wanted: another file than output.file' });
+      if (Object.keys(pipelines).length > PIPELINES_MAX) {
+        context.addIssue({ code: 'custom', path: ['pipelines'], message: `wanted: at most ${PIPELINES_MAX} pipelines` });
+      }
+      const written = new Map(output.file === '' ? [] : [[output.file, 'output.file']]);
+      const write = (file: string, name: string, path: string[]): void => {
+        const other = written.get(file);
+        if (other !== undefined) context.addIssue({ code: 'custom', path, message: `wanted: another file than ${other}` });
+        else if (file !== '') written.set(file, name);
+      };
+      write(log.file, 'log.file', ['log', 'file']);
+      for (const [name, sink] of Object.entries(sinks)) {
+        if (sink.type === 'file') write(sink.path, `sinks.${name}.path`, ['sinks', name, 'path']);
+        if (sink.type === 'stdout') write('-', `sinks.${name}`, ['sinks', name, 'type']);
       }
     },
     { when: ({ issues }) => issues.length === 0 },

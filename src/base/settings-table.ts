@@ -2,6 +2,7 @@
  * Every setting as a row: for the pages, the commented configuration, and the errors. Made from base/settings-schema.ts,
  * so that nothing is said twice.
  */
+import { SECRET_TITLE } from './secret-schema.ts';
 import { isLiveSetting } from './settings-change.ts';
 import { settingsJsonSchema } from './settings-schema.ts';
 
@@ -21,6 +22,9 @@ export interface SchemaNode {
   readonly enum?: readonly unknown[];
   readonly items?: SchemaNode;
   readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly required?: readonly string[];
+  /** Of a map: what its names may be. */
+  readonly propertyNames?: SchemaNode;
   /** Of a map: what each of its values is. */
   readonly additionalProperties?: SchemaNode | boolean;
   readonly const?: unknown;
@@ -43,10 +47,24 @@ export interface Setting {
   readonly examples: readonly unknown[];
   /** A running sensor takes a change over. */
   readonly isLive: boolean;
+  /** It has no default. */
+  readonly isRequired: boolean;
+  /** Which other setting it goes with, as "type oauth2"; "" when it may always stand. */
+  readonly condition: string;
+}
+
+/** What stands under each name of a map. */
+export interface MemberSettings {
+  /** "sinks.NAME" */
+  readonly name: string;
+  /** Of sinks: their type; "" where there is only one kind. */
+  readonly type: string;
+  readonly settings: readonly Setting[];
 }
 
 let schema: SchemaNode | undefined;
 let table: readonly Setting[] | undefined;
+let members: readonly MemberSettings[] | undefined;
 
 /** Made when it is first asked for: a configuration without mistakes does not need it. */
 function schemaOf(): SchemaNode {
@@ -56,15 +74,16 @@ function schemaOf(): SchemaNode {
 
 /** The unit that the name of a setting ends with. */
 function unitOf(name: string, node: SchemaNode): string {
-  if (name.endsWith('Ms')) return 'ms';
-  if (/Bytes(Total)?(Max|Min)?$/.test(name)) return 'bytes';
-  if (name.endsWith('Hours')) return 'hours';
+  if (/Ms(Max)?$/.test(name)) return 'ms';
+  if (/[Bb]ytes(Total)?(Max|Min)?$/.test(name)) return 'bytes';
+  if (/Hours(Max)?$/.test(name)) return 'hours';
   if (name.endsWith('PerSecondMax')) return 'a second';
   return node.type === 'integer' ? 'count' : '';
 }
 
 function allowedOf(node: SchemaNode): string {
   if (node.title !== undefined) return node.title;
+  if (node.const !== undefined) return String(node.const);
   if (node.enum !== undefined) return node.enum.map(String).join(', ');
   if (node.type === 'boolean') return 'true, false';
   if (node.type === 'array') {
@@ -74,65 +93,161 @@ function allowedOf(node: SchemaNode): string {
   if (node.pattern !== undefined) return node.pattern;
   if (node.maxLength !== undefined) return `${node.minLength ?? 0} to ${node.maxLength} characters`;
   if (node.minimum !== undefined && node.maximum !== undefined) return `${node.minimum} to ${node.maximum}`;
+  const shapes = shapesOf(node).filter((shape) => shape.type !== 'null');
+  if (shapes.length > 0) return [...new Set(shapes.map(allowedOf))].join(' or ');
   return node.type === 'string' ? 'text' : '';
 }
 
-function rows(prefix: string, node: SchemaNode): Setting[] {
+function shapesOf(node: SchemaNode): readonly SchemaNode[] {
+  return node.oneOf ?? node.anyOf ?? [];
+}
+
+function valuesOf(node: SchemaNode | undefined): readonly unknown[] {
+  return node?.const === undefined ? (node?.enum ?? []) : [node.const];
+}
+
+/** The member by which several shapes are told apart; "" when they are no sections. */
+function discriminatorOf(shapes: readonly SchemaNode[]): string {
+  const [first, ...others] = shapes;
+  const isOne = (name: string, shape: SchemaNode): boolean =>
+    shape.required?.includes(name) === true && valuesOf(shape.properties?.[name]).length > 0;
+  return Object.keys(first?.properties ?? {}).find((name) => [first, ...others].every((shape) => isOne(name, shape))) ?? '';
+}
+
+function rows(prefix: string, node: SchemaNode, condition = '', except = ''): Setting[] {
   return Object.entries(node.properties ?? {}).flatMap(([key, child]): Setting[] => {
     const name = `${prefix}${key}`;
-    if (child.properties !== undefined) return rows(`${name}.`, child);
-    return [
-      {
-        name,
-        meaning: child.description ?? '',
-        unit: unitOf(name, child),
-        default: child.default,
-        allowed: allowedOf(child),
-        isNumber: child.type === 'integer',
-        examples: child.examples ?? [],
-        isLive: isLiveSetting(name),
-      },
-    ];
+    if (key === except) return [];
+    if (child.properties !== undefined) return rows(`${name}.`, child, condition);
+    const isRequired = node.required?.includes(key) === true;
+    const shapes = shapesOf(child);
+    const discriminator = discriminatorOf(shapes);
+    if (discriminator !== '') return shapeRows(`${name}.`, child, discriminator, condition, isRequired);
+    return [row(name, child, child.default, condition, isRequired)];
   });
 }
 
-/** In the order of the schema. */
+/** One of several shapes: what tells them apart, then what each has of its own. */
+function shapeRows(prefix: string, node: SchemaNode, key: string, condition: string, isRequired: boolean): Setting[] {
+  const shapes = shapesOf(node);
+  const values = shapes.flatMap((shape) => valuesOf(shape.properties?.[key]));
+  const which = { type: 'string', description: node.description ?? '', enum: values };
+  const given = (node.default as Readonly<Record<string, unknown>> | undefined)?.[key];
+  return [
+    row(`${prefix}${key}`, which, given, condition, isRequired),
+    ...shapes.flatMap((shape) => rows(prefix, shape, `${key} ${valuesOf(shape.properties?.[key]).join(', ')}`, key)),
+  ];
+}
+
+function row(name: string, node: SchemaNode, standard: unknown, condition: string, isRequired: boolean): Setting {
+  return {
+    name,
+    meaning: node.description ?? '',
+    unit: unitOf(name, node),
+    default: standard,
+    allowed: allowedOf(node),
+    isNumber: node.type === 'integer',
+    examples: node.examples ?? [],
+    isLive: isLiveSetting(name),
+    isRequired,
+    condition,
+  };
+}
+
+/** In the order of the schema; a map (pipelines, sinks) is one row. */
 export function settingsTable(): readonly Setting[] {
   table ??= rows('', schemaOf());
   return table;
 }
 
-/** What is wanted at a place in the configuration, as after "wanted:"; `path` goes through sections and lists. */
-export function wantedAt(path: readonly (string | number)[]): string {
-  return wantedIn(schemaOf(), path);
+/** The settings of what stands in maps: of a pipeline, and of each type of sink. */
+export function memberSettings(): readonly MemberSettings[] {
+  members ??= Object.entries(schemaOf().properties ?? {}).flatMap(([map, { additionalProperties: member }]): MemberSettings[] => {
+    if (typeof member !== 'object') return [];
+    const name = `${map}.NAME`;
+    if (member.properties !== undefined) return [{ name, type: '', settings: rows(`${name}.`, member) }];
+    return shapesOf(member).map((shape) => ({
+      name,
+      type: String(shape.properties?.type?.const ?? ''),
+      settings: rows(`${name}.`, shape),
+    }));
+  });
+  return members;
 }
 
-/** The innermost part of a schema that the path leads to. */
-export function schemaAt(root: SchemaNode, path: readonly (string | number)[]): SchemaNode {
+/**
+ * What is wanted at a place in the configuration, as after "wanted:"; `path` goes through sections, maps and lists of
+ * what is `given`.
+ */
+export function wantedAt(path: Path, given?: unknown): string {
+  return wantedIn(schemaOf(), path, given);
+}
+
+/** What the names of the map at that place may be. */
+export function namesWantedAt(path: Path, given: unknown): string {
+  return schemaAt(schemaOf(), path, given).propertyNames?.title ?? 'the name of a header field';
+}
+
+/** Whether a reference to a secret belongs there (`is`), or somewhere below (`holds`): what stands there is not to be shown. */
+export function secretAt(path: Path, given: unknown): { readonly is: boolean; readonly holds: boolean } {
+  let is = false;
+  for (let n = 0; n <= path.length && !is; n++) is = isSecret(schemaAt(schemaOf(), path.slice(0, n), given));
+  return { is, holds: is || holdsSecret(schemaAt(schemaOf(), path, given)) };
+}
+
+function isSecret(node: SchemaNode): boolean {
+  return node.title === SECRET_TITLE || shapesOf(node).some(isSecret);
+}
+
+const secretsBelow = new WeakMap<SchemaNode, boolean>();
+
+function holdsSecret(node: SchemaNode): boolean {
+  const known = secretsBelow.get(node);
+  if (known !== undefined) return known;
+  const below = [...Object.values(node.properties ?? {}), ...shapesOf(node)];
+  if (node.items !== undefined) below.push(node.items);
+  if (typeof node.additionalProperties === 'object') below.push(node.additionalProperties);
+  const holds = isSecret(node) || below.some(holdsSecret);
+  secretsBelow.set(node, holds);
+  return holds;
+}
+
+export type Path = readonly (string | number)[];
+
+/** The innermost part of a schema that the path leads to; of several shapes, the one that fits what is given. */
+export function schemaAt(root: SchemaNode, path: Path, given?: unknown): SchemaNode {
   let node = root;
+  let value = given;
   for (const step of path) {
-    const child = typeof step === 'number' ? node.items : memberOf(node, step);
+    const child = typeof step === 'number' ? node.items : memberOf(node, step, value);
     if (child === undefined) break;
     node = child;
+    value = typeof value === 'object' && value !== null ? (value as Readonly<Record<string | number, unknown>>)[step] : undefined;
   }
   return node;
 }
 
 /** The member of that name: of a section, of a map, or of the first of several shapes that has it. */
-function memberOf(node: SchemaNode, name: string): SchemaNode | undefined {
+function memberOf(node: SchemaNode, name: string, given: unknown): SchemaNode | undefined {
   const own = node.properties?.[name] ?? (typeof node.additionalProperties === 'object' ? node.additionalProperties : undefined);
   if (own !== undefined) return own;
-  for (const shape of node.oneOf ?? node.anyOf ?? []) {
-    const member = memberOf(shape, name);
+  const shapes = shapesOf(node);
+  const key = discriminatorOf(shapes);
+  const which: unknown = typeof given === 'object' && given !== null ? (given as Readonly<Record<string, unknown>>)[key] : undefined;
+  const fitting = shapes.filter((shape) => key !== '' && valuesOf(shape.properties?.[key]).includes(which));
+  for (const shape of [...fitting, ...shapes]) {
+    const member = memberOf(shape, name, given);
     if (member !== undefined) return member;
   }
   return undefined;
 }
 
 /** The same as `wantedAt` for any schema. */
-export function wantedIn(root: SchemaNode, path: readonly (string | number)[]): string {
-  const node = schemaAt(root, path);
-  if (node.properties !== undefined) return 'a section: names of settings, each with a colon and its value';
+export function wantedIn(root: SchemaNode, path: Path, given?: unknown): string {
+  const node = schemaAt(root, path, given);
+  if (node.properties !== undefined || discriminatorOf(shapesOf(node)) !== '') {
+    return 'a section: names of settings, each with a colon and its value';
+  }
   if (node.type === 'boolean') return 'true or false';
   if (node.enum !== undefined) return node.enum.map(String).join(' or ');
   if (node.type !== 'integer') return allowedOf(node);

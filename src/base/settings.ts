@@ -12,6 +12,9 @@ export type Secret = { readonly file: string } | { readonly environment: string 
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 
+/** The routes of a record have a bit for each. */
+export const PIPELINES_MAX = 31;
+
 /** What a pipeline lets through, and where to. Paths of files; "" for the rules that are shipped. */
 export interface PipelineSettings {
   /** filters-simple and filters-advanced: docs/filters.md. */
@@ -23,7 +26,7 @@ export interface PipelineSettings {
     /** Calls with the same key are taken or left together; `call`: each by itself. */
     readonly key: 'call' | 'client' | 'connection' | 'session';
   };
-  /** Names of sinks. */
+  /** Names of sinks; empty: all of them. */
   readonly sinks: readonly string[];
 }
 

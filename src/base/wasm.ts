@@ -68,6 +68,8 @@ export const add = binary(0x6a);
 export const sub = binary(0x6b);
 export const and = binary(0x71);
 export const or = binary(0x72);
+export const xor = binary(0x73);
+export const mul = binary(0x6c);
 export const shl = binary(0x74);
 export const shr = binary(0x76);
 export const eq = binary(0x46);
@@ -76,7 +78,11 @@ export const ne = binary(0x47);
 export const lt = binary(0x48);
 export const gt = binary(0x4a);
 export const ge = binary(0x4e);
+/** Unsigned: `below(sub(c, i32(48)), i32(10))` asks for a range. */
+export const below = binary(0x49);
 export const ctz = (a: Code): Code => [a, 0x68];
+/** Number of bits that are set. */
+export const popcnt = (a: Code): Code => [a, 0x69];
 
 /** Adds to a local. */
 export const advance = (local: number, by: Code): Code => set(local, add(get(local), by));
@@ -100,12 +106,20 @@ export const store128 = (at: Code, value: Code): Code => [at, value, 0xfd, 0x0b,
 export const v128 = (sixteen: readonly number[]): Code => [0xfd, 0x0c, ...sixteen];
 /** All sixteen bytes the same. */
 export const splat = (byte: number): Code => v128(new Array<number>(16).fill(byte));
+/** The same with a byte that is computed. */
+export const splatOf = (byte: Code): Code => [byte, 0xfd, 0x0f];
 /** Picks bytes of `a` by the indexes in `b`; 0 for an index beyond 15. */
 export const swizzle = simd(0x0e);
 export const equal8 = simd(0x23);
 export const less8 = simd(0x25);
+/** Unsigned. */
+export const below8 = simd(0x26);
+export const sub8 = simd(0x71);
+/** Four words. */
+export const mul32x4 = (a: Code, b: Code): Code => [a, b, 0xfd, 0xb5, 0x01];
 export const and128 = simd(0x4e);
 export const or128 = simd(0x50);
+export const xor128 = simd(0x51);
 export const shr8 = (a: Code, bits: Code): Code => [a, bits, 0xfd, 0x6d];
 /** One bit for each byte whose top bit is set. */
 export const bitmask = (a: Code): Code => [a, 0xfd, 0x64];

@@ -409,7 +409,7 @@ const table = [
   // the sensor itself
   {
     name: 'sensor.bug',
-    meaning: 'A fault of Earshot itself; the packet was left out and the sensor went on.',
+    meaning: 'A fault of Earshot itself; the packet or the call was left out and the sensor went on.',
     next: 'Please report it with the log line.',
   },
 ] as const satisfies readonly Weird[];

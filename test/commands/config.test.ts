@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
+import { exampleDelivery } from '../../src/app/default-configuration.ts';
 import { loadSettings, parseSettings } from '../../src/base/config.ts';
 import { defaultSettings } from '../../src/base/settings.ts';
-import { settingsTable } from '../../src/base/settings-table.ts';
+import { memberSettings, settingsTable } from '../../src/base/settings-table.ts';
 import { makeShop } from '../support/shop.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -95,6 +96,14 @@ test('check: secrets that cannot be read are mistakes, all at once; the others a
   assert.doesNotMatch(bad.err, /hunter/);
 });
 
+test('check: a pipeline that names no sinks goes to all of them', () => {
+  const filters = file('filters.yaml', 'otherwise: exclude\n');
+  const path = file('pipeline.yaml', `capture: { interfaces: [lo] }\npipelines: { shop: { filtersSimpleFile: ${filters} } }\n`);
+  const { code, out, err } = earshot(['config', 'check', path]);
+  assert.deepEqual([code, err], [0, '']);
+  assert.match(out, /, pipelines\.shop to all sinks\n$/);
+});
+
 test('check: a filter that the kernel would not take', () => {
   const networks = Array.from({ length: 128 }, (_, i) => `2001:db8:${i.toString(16)}:${(7 * i).toString(16)}::/64`);
   const ports = Array.from({ length: 128 }, (_, i) => 3 * i + 1);
@@ -172,8 +181,117 @@ test('print-default: every setting, each with a comment; it parses back to exact
     assert.ok(words.includes(meaning), name);
   }
   assert.equal(out.match(/Default: /g)?.length, settingsTable().length);
+  for (const { name: map, type, settings } of memberSettings()) {
+    const from = words.indexOf(type === '' ? 'Each has:' : `With type: ${type} `);
+    assert.ok(from > 0, type);
+    for (const { name, meaning } of settings) {
+      assert.ok(meaning.length > 10, name);
+      if (name !== `${map}.type`) assert.ok(words.indexOf(` ${name.slice(map.length + 1)}: `, from) > 0, name);
+    }
+  }
   for (const line of out.split('\n')) assert.ok(line.length <= 120, line);
   assert.equal(earshot(['config', 'check', path]).out, `valid: ${path}; nothing differs from the defaults\n`);
+});
+
+test('print-default: its example of pipelines and sinks can be used', () => {
+  const { out } = earshot(['config', 'print-default']);
+  const lines = out.split('\n');
+  const from = lines.indexOf('# pipelines:');
+  const to = lines.findIndex((line, i) => i > from && !line.startsWith('# '));
+  const text = lines.slice(from, to).map((line) => `${line.slice(2)}\n`);
+  assert.equal(text.join(''), exampleDelivery);
+  const { pipelines, sinks } = parseSettings(exampleDelivery, 'example');
+  assert.deepEqual(Object.keys(pipelines), ['everything', 'api']);
+  assert.deepEqual(
+    Object.values(sinks).map(({ type }) => type),
+    ['uap-edge', 'kafka'],
+  );
+});
+
+test('check: what sinks, pipelines, masking and spool name is read, and every fault is told', () => {
+  const secret = file('edge-secret', 'hunter2\n');
+  chmodSync(secret, 0o600);
+  const text = `capture: { interfaces: [lo] }
+policy: { maskingFile: ${file('masking.yaml', 'rules: [{ name: x, pattern: "(" }]\n')}, maskingKey: { environment: EARSHOT_TEST_NONE } }
+pipelines:
+  all: { sinks: [edge] }
+  some: { filtersSimpleFile: ${file('filters.yaml', 'rules: [{ name: x, action: exclude, metod: GET }]\n')}, sinks: [edge] }
+  more: { filtersAdvancedFile: /nowhere/filters.yaml, sinks: [edge] }
+sinks:
+  edge:
+    type: uap-edge
+    url: https://edge.example.com/calls
+    auth: { type: oauth2, tokenUrl: https://auth.example.com/, clientId: a, clientSecret: { file: /nowhere/secret } }
+    tls: { caFile: ${file('empty.pem', '')} }
+  bus: { type: kafka, brokers: ['b:9093'], topic: t, sasl: { mechanism: plain, user: u, password: { file: ${secret} } } }
+spool: { encryptionKey: { file: ${secret} } }
+`;
+  const { code, out, err } = earshot(['config', 'check', file('faulty.yaml', text)]);
+  assert.equal(code, 2);
+  assert.equal(out, '');
+  for (const wanted of [
+    /: 4 of its settings cannot be used\./,
+    /\n {2}sinks\.edge\.auth\.clientSecret: .*file \/nowhere\/secret: there is no such file\n/,
+    /\n {2}sinks\.edge\.tls: .*empty\.pem/,
+    /\n {2}spool: Cannot use the key of spool\.encryptionKey .*it is not 32 bytes/,
+    /\n {2}policy: Cannot use the rules: 4 of their files cannot be used\n/,
+    /filters\.yaml:1:\d+: .*metod/,
+    /masking\.yaml:1:\d+: /,
+    /\/nowhere\/filters\.yaml.*there is no such file/,
+    /environment EARSHOT_TEST_NONE.*the variable is not set/,
+  ]) {
+    assert.match(err, wanted);
+  }
+  assert.doesNotMatch(err, /hunter/);
+});
+
+test('check: what is right is said in short, and a sink that gets nothing is a warning', () => {
+  const calls = join(folder, 'calls.jsonl');
+  const text = `capture: { interfaces: [lo] }
+pipelines: { all: { sinks: [out], sampling: { share: 0.5 } } }
+sinks: { out: { type: file, path: ${calls} }, other: { type: file, path: /nowhere/calls.jsonl } }
+spool: { directory: /var/spool/earshot }
+`;
+  const path = file('delivery.yaml', text);
+  const { code, out, err } = earshot(['config', 'check', path]);
+  assert.equal(code, 0, err);
+  assert.equal(
+    out,
+    `valid: ${path}; differs from the defaults in: capture.interfaces [lo], pipelines.all to [out], sinks.out file, sinks.other file, spool.directory /var/spool/earshot\n`,
+  );
+  assert.deepEqual(err.trimEnd().split('\n'), [
+    'earshot: warning: sinks.other: no pipeline names it, so it gets nothing.',
+    'earshot: warning: sinks.other.path: there is no folder /nowhere now.',
+  ]);
+});
+
+test('check: a header field that a sink sets itself, and a URL without a path', () => {
+  const text = `capture: { interfaces: [lo] }
+sinks:
+  a: { type: http, url: https://a.example.com/, headers: { Content-Length: '5' } }
+  b: { type: uap-edge, url: https://b.example.com/ }
+`;
+  const { code, err } = earshot(['config', 'check', file('fields.yaml', text)]);
+  assert.equal(code, 2);
+  assert.match(err, /: 2 of its settings cannot be used\./);
+  assert.match(err, /\n {2}sinks\.a: .*"Content-Length" cannot be set/);
+  assert.match(err, /\n {2}sinks\.b: .*no path/);
+});
+
+test('two sinks whose names have the same hash are refused by check and by run', () => {
+  const text = `capture: { endpoints: ['udp://127.0.0.1:4789?encap=vxlan'] }
+sinks: { file-test-1m75eoa: { type: file, path: ${join(folder, 'a')} }, file-edge-wn87b6: { type: file, path: ${join(folder, 'b')} } }
+spool: { directory: ${join(folder, 'spool')} }
+`;
+  const path = file('equal.yaml', text);
+  for (const args of [
+    ['config', 'check', path],
+    ['run', '--config', path],
+  ]) {
+    const { code, err } = earshot(args);
+    assert.equal(code, 2, err);
+    assert.match(err, /Cannot use the sinks file-test-1m75eoa and file-edge-wn87b6 together/);
+  }
 });
 
 test('schema: the one that is shipped, and it agrees with the check', () => {
@@ -190,6 +308,7 @@ test('schema: the one that is shipped, and it agrees with the check', () => {
     defaultSettings,
     { capture: { interfaces: ['eni*'], only: { ports: [80] } } },
     { metrics: { otlpHeaders: { Authorization: { file: '/a' }, X: { environment: 'X' } } } },
+    parse(exampleDelivery),
   ]) {
     assert.ok(validate(good), JSON.stringify(validate.errors));
   }
@@ -200,6 +319,10 @@ test('schema: the one that is shipped, and it agrees with the check', () => {
     { log: { level: 'loud' } },
     { metrics: { otlpHeaders: { Authorization: 'Bearer x' } } },
     { metrics: { otlpHeaders: { 'a b': { file: '/a' } } } },
+    { sinks: { e: { type: 'htpp' } } },
+    { sinks: { e: { type: 'http' } } },
+    { sinks: { f: { type: 'file', path: '/x', topic: 't' } } },
+    { pipelines: { p: { sampling: { share: 2 } } } },
   ]) {
     assert.equal(validate(bad), false, JSON.stringify(bad));
   }
@@ -210,7 +333,7 @@ test('read takes a whole configuration', () => {
   const capture = join(folder, 'shop.pcap');
   writeFileSync(capture, shop.pcap);
   const path = file('whole.yaml', earshot(['config', 'print-default']).out.replace('id: "earshot"', 'id: "whole-1"'));
-  const { code, out, err } = earshot(['read', capture, '--format', 'jsonl', '--config', path]);
+  const { code, out, err } = earshot(['read', capture, '--format', 'jsonl', '--unfiltered', '--config', path]);
   assert.equal(code, 0, err);
   const ids = out
     .trimEnd()

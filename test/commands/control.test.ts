@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sampleCall, TestSensor } from '../../src/app/control/control-testing.ts';
+import { sampleCall, sampleRecord, TestSensor } from '../../src/app/control/control-testing.ts';
 import { type ControlServer, startControl } from '../../src/app/control/server.ts';
 import { sampleReport } from '../../src/app/report-testing.ts';
 
@@ -151,8 +151,19 @@ test('stats: the block, and the same as JSON', async (t) => {
   assert.match(out, /^kernel drops +12,345 +valid +59,880,000 +errors +2$/m);
   assert.match(out, /^ {2}balances: calls seen 60,000,000 = /m);
   const json = await earshot(['stats', '--json', '--socket', socket]).ended;
-  const { stages, ledger } = sampleReport();
-  assert.deepEqual(JSON.parse(json.out), { time: '2026-03-03T13:04:05.000Z', startedAt: '2026-03-01T10:00:00.000Z', stages, ledger });
+  const { stages, pipelines, delivery, ship, ledger } = sampleReport();
+  assert.deepEqual(JSON.parse(json.out), {
+    time: '2026-03-03T13:04:05.000Z',
+    startedAt: '2026-03-01T10:00:00.000Z',
+    stages,
+    pipelines,
+    delivery,
+    ship,
+    ledger,
+  });
+  assert.match(out, /^sink edge [(]uap-edge[)] {3}valid: false {3}blocked for 3 min 10 s$/m);
+  assert.doesNotMatch(out, /^websocket /m);
+  assert.match((await earshot(['stats', '--rules', '--socket', socket]).ended).out, /^websocket +everything +exclude +0$/m);
 });
 
 test('stats --watch in a pipe: block after block, until it is interrupted', async (t) => {
@@ -198,6 +209,29 @@ test('tail: a line for each call, that filters let through', async (t) => {
   await until('nobody watches', () => sensor.watchers === 0);
 });
 
+test('tail --full and --json: heads, bodies and what was masked; only then the records are asked for', async (t) => {
+  const { sensor, socket } = await sensorFor(t);
+  const record = sampleRecord();
+  const commands = [['--full'], ['--body-lines', '1'], ['--json'], []];
+  const running = commands.map((args) => earshot(['tail', '-n', '1', ...args, '--socket', socket]));
+  await until('all watch', () => sensor.watchers === commands.length);
+  sensor.emit([sampleCall({ method: 'POST', path: '/login', record })]);
+  const [full, cut, json, line] = await Promise.all(running.map(({ ended }) => ended));
+  for (const { code, err } of [full, cut, json, line]) assert.deepEqual([code, err], [0, '']);
+  assert.deepEqual(JSON.parse(json.out), record);
+  assert.equal(lines(line.out).length, 1);
+  assert.equal(lines(full.out)[0], lines(line.out)[0]);
+  assert.deepEqual(lines(full.out).slice(1, 4), [
+    '  > POST /login?next=%2F HTTP/1.1',
+    '  > Host: shop.example',
+    '  > Authorization: Bearer ***',
+  ]);
+  assert.match(full.out, /^ {2}> "password":"[*]{3}","pin":"[*]{3}"[}]$/m);
+  assert.match(full.out, /^ {2}masked: bearer [(]request[.]header Authorization[)], password [(]request[.]body password[)]/m);
+  assert.doesNotMatch(cut.out, /"pin"/);
+  assert.match(cut.out, /^ {2}> … [(]61 bytes in all[)]$/m);
+});
+
 test('tail -n ends after so many calls; skipped ones are told', async (t) => {
   const { sensor, socket } = await sensorFor(t);
   const { ended } = earshot(['tail', '-n', '3', '--socket', socket]);
@@ -221,19 +255,25 @@ test('bytes off the wire never reach the terminal as they are', async (t) => {
   const commands = [
     ['tail', '-n', '1'],
     ['tail', '-n', '1', '--json'],
+    ['tail', '-n', '1', '--full'],
     ['top', '--once', '--watch', '1'],
     ['top', '--once', '--watch', '1', '--json'],
   ];
   const running = commands.map((args) => earshot([...args, '--socket', socket]));
   await until('all watch', () => sensor.watchers === commands.length);
-  sensor.emit([call]);
-  const [text, json, top, topJson] = await Promise.all(running.map(({ ended }) => ended));
-  for (const { code, out, err } of [text, json, top, topJson]) {
+  const record = { ...sampleRecord(), host: hostile };
+  const { request } = record;
+  assert.ok(request !== null);
+  request.headers.push([hostile, hostile]);
+  request.body.text = hostile;
+  sensor.emit([{ ...call, record }]);
+  const [text, json, full, top, topJson] = await Promise.all(running.map(({ ended }) => ended));
+  for (const { code, out, err } of [text, json, full, top, topJson]) {
     assert.deepEqual([code, err], [0, '']);
     assert.doesNotMatch(out, STEERING);
     assert.ok(out.includes('owned'));
   }
-  assert.deepEqual(JSON.parse(json.out), call);
+  assert.deepEqual(JSON.parse(json.out), record);
   assert.equal(lines(text.out).length, 1);
   sensor.reloaded = { ok: false, text: `a.yaml:1:1: ${hostile}` };
   const reload = await earshot(['reload', '--socket', socket]).ended;
@@ -349,6 +389,7 @@ test('wrong options are one line each', async () => {
     [['tail', '--client', '10.0.0.0/40'], /Cannot filter by --client/],
     [['tail', '--slower', 'soon'], /Wanted: a number of milliseconds/],
     [['tail', '-n', '-1'], /Wanted: a number of calls|unknown option/],
+    [['tail', '--body-lines', 'all'], /Wanted: a number of lines from 0 to 9999/],
     [['stats', '--watch', '0'], /Wanted: a number of seconds from 0[.]1 to 3600[.] See earshot stats --help/],
     [['top', '--watch', '61'], /Wanted: a number of seconds from 1 to 60/],
     [['top', '--by', 'colour'], /Allowed choices are host, endpoint, client/],

@@ -19,6 +19,7 @@ import { Random } from '../support/random.ts';
 import { readPcap } from '../support/read-pcap.ts';
 import { PipelineRun, type Run, runPipeline, START_US, type Wire } from '../support/run-pipeline.ts';
 import { trafficKinds } from '../support/traffic-options.ts';
+import { maskedPackets, runMasked } from './masked-calls.ts';
 
 export interface Input {
   readonly settings: Settings;
@@ -517,6 +518,15 @@ export const targets: Readonly<Record<string, Target>> = {
     limitMs: LIMIT_MS,
     make: fromSeed((random) => ({ settings: someSettings(random), file: mutatedFile(random) })),
     run: runFile,
+  },
+  masking: {
+    what: 'calls to be masked, most of them damaged',
+    limitMs: LIMIT_MS,
+    make: fromSeed((random) => ({
+      settings: someSettings(random),
+      packets: random.chance(0.8) ? maskedPackets(random) : random.pick([streamPackets, mutatedCapture])(random),
+    })),
+    run: ({ packets = [], settings }) => runMasked(packets, settings),
   },
   settings: {
     what: 'settings at their ends',

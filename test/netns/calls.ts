@@ -88,9 +88,13 @@ export function makeCalls({
   return { packets, calls };
 }
 
+/** JSON of so many bytes; a number where they are too few for more. */
 function body(random: Random, [from, to]: readonly [number, number]): string {
-  const text = 'a body without line ends that says nothing; '.repeat(Math.ceil(to / 40));
-  return text.slice(0, random.integer(from, to));
+  const length = random.integer(from, to);
+  const [begin, end] = ['{"note":"', '"}'];
+  const textLength = length - begin.length - end.length;
+  if (textLength < 0) return '1'.repeat(length);
+  return `${begin}${'a body without line ends that says nothing; '.repeat(Math.ceil(textLength / 40)).slice(0, textLength)}${end}`;
 }
 
 function lengthOf(sent: string): string {

@@ -65,7 +65,10 @@ export async function startWitness(at: Namespace, folder: string, device: string
       child.kill('SIGINT');
       await once(child, 'close');
       const program = join(import.meta.dirname, '../../earshot');
-      const { stdout, stderr, status } = spawnSync(program, ['read', file, '--format', 'jsonl'], { encoding: 'utf8', maxBuffer: 1 << 30 });
+      const { stdout, stderr, status } = spawnSync(program, ['read', file, '--unmasked', '--unfiltered'], {
+        encoding: 'utf8',
+        maxBuffer: 1 << 30,
+      });
       assert.equal(status, 0, stderr);
       const calls = stdout
         .split('\n')

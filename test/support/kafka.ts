@@ -40,6 +40,8 @@ export interface KafkaOptions {
   /** Further properties of the brokers. */
   readonly properties?: Readonly<Record<string, string>>;
   readonly heapMiB?: number;
+  /** For benches: with the second compiler of Java, and its larger collector. They make starting slower. */
+  readonly isFast?: boolean;
 }
 
 interface Node {
@@ -190,7 +192,7 @@ export class KafkaCluster {
     const jvm = [
       `-Xmx${heap}m`,
       `-Xms${heap >> 1}m`,
-      '-XX:+UseG1GC',
+      ...(this.#options.isFast ? ['-XX:+UseG1GC'] : ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']),
       `-Dlog4j2.configurationFile=${join(this.folder, 'log4j2.properties')}`,
     ];
     // The kernel ends the broker when the process of the test ends, however that happens.

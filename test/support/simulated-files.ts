@@ -37,6 +37,7 @@ export class SimulatedDisk {
   stepsLeft = -1;
   onStop: (() => void) | null = null;
   steps = 0;
+  openFiles = 0;
   readonly #random: Random;
   #seen = new Map<string, Inode>();
   #stored = new Map<string, Inode>();
@@ -146,6 +147,7 @@ export class SimulatedDisk {
           inode = new Inode();
           this.#name(path, inode);
         }
+        this.openFiles++;
         return this.#openFile(inode, step, fail, refuse);
       },
       readAll: async (path) => {
@@ -245,6 +247,7 @@ export class SimulatedDisk {
       },
       close: async () => {
         await step();
+        this.openFiles--;
       },
     };
   }
