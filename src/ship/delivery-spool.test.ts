@@ -11,7 +11,7 @@ import { DeadLetters, LETTERS, letterSpool } from './dead-letters.ts';
 import { Delivery } from './delivery.ts';
 import { deliveryBalance } from './delivery-state.ts';
 import { encoderOf, lineOf, numberOf, problem } from './ship-testing.ts';
-import type { Outcome, Problem, Sink } from './sink.ts';
+import type { Outcome, ProbeStep, Problem, Sink } from './sink.ts';
 import { Spool } from './spool/spool.ts';
 
 const LIMIT_MS = 20_000;
@@ -33,6 +33,10 @@ class Receiver implements Sink {
     const outcome = this.answer(numbers);
     if (outcome.type === 'delivered') this.got.push(...numbers);
     return outcome;
+  }
+
+  async probe(): Promise<readonly ProbeStep[]> {
+    return [];
   }
 
   async reload(): Promise<Problem | null> {

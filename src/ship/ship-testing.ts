@@ -11,7 +11,7 @@ import { formats } from './formats/format.ts';
 import { type Framing, openFraming } from './framing.ts';
 import type { Frame, RecordSource } from './record-source.ts';
 import { goesTo, type Routes, routesOf } from './routes.ts';
-import type { Outcome, Problem, Sink } from './sink.ts';
+import type { Outcome, ProbeStep, Problem, Sink } from './sink.ts';
 import type { ReaderState } from './spool/state.ts';
 import type { Timers } from './timers.ts';
 
@@ -56,6 +56,12 @@ export function callOf(n: number, bodyBytes = 10): ApiCall {
 
 export function lineOf(n: number, bodyBytes = 10): Buffer {
   return Buffer.from(`${JSON.stringify(callOf(n, bodyBytes))}\n`);
+}
+
+/** A gap record. */
+export function gapLineOf(n: number): Buffer {
+  const shed = { bodies: n, headers: 0, packets: 1 };
+  return Buffer.from(`${JSON.stringify({ schema: 'earshot.gap/1', id: `sensor.abc.0.g${n}`, fromUs: 1, toUs: 2, shed })}\n`);
 }
 
 /** Number of the call that a record, a line or an id is of. */
@@ -273,6 +279,10 @@ export class ScriptedSink implements Sink {
       this.delivered.push(...sent.numbers.filter((_, i) => !failed.has(i)));
     }
     return outcome;
+  }
+
+  async probe(): Promise<readonly ProbeStep[]> {
+    return [];
   }
 
   async reload(): Promise<Problem | null> {

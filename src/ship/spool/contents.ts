@@ -20,6 +20,10 @@ export interface ReaderOptions {
   readonly pipelines: readonly string[];
 }
 
+/** A thing is too old when it was found so this many times in a row, a second apart: clocks jump, and are put right. */
+export const TOO_OLD_TIMES = 60;
+export const HOUR_MS = 3_600_000;
+
 export type DropReason = 'done' | 'quota' | 'age';
 
 export class Contents {
@@ -43,6 +47,7 @@ export class Contents {
   /** Since when data goes unsent, and why; told to operators. */
   expired: DropReason | '' = '';
   readonly #waiters: (() => void)[] = [];
+  #timesTooOld = 0;
 
   constructor(
     pipelines: readonly string[],
@@ -161,17 +166,7 @@ export class Contents {
       const isWanted = outstanding.some(({ records }) => records > 0);
       const isPassed = this.readers.some((reader, i) => outstanding[i].records === 0 && ownShare(frame.tallies, reader.routes).records > 0);
       if (isWanted && !isPassed) return false;
-      this.readers.forEach((reader, i) => {
-        const { records, bytes } = outstanding[i];
-        if (records === 0) return;
-        reader.expiredByQuota += records;
-        this.expired = 'quota';
-        reader.take(records, bytes, null);
-        const given = reader.given.findIndex(({ home }) => home === frame);
-        if (given >= 0) reader.given.splice(given, 1);
-        reader.moveCursor();
-      });
-      held.dropWaiting();
+      this.#expire(frame, 'quota');
     }
     return true;
   }
@@ -187,23 +182,30 @@ export class Contents {
     }
   }
 
-  /** Frames in memory that were accepted before that moment are too old; they are only there while no disk takes them. */
-  expireWaiting(beforeMs: number): void {
+  /** Once a second: frames in memory that are too old go. They are only there while no disk takes them. */
+  expireTooOld(nowMs: number, ageHoursMax: number): void {
     const { held } = this;
-    for (;;) {
-      const frame = held.waiting[held.lockedCount];
-      if (frame === undefined || !frame.isAccepted || frame.acceptedAtMs >= beforeMs) return;
-      for (const reader of this.readers) {
-        const { records, bytes } = this.#outstanding(frame, reader);
-        reader.expiredByAge += records;
-        if (records > 0) this.expired = 'age';
-        reader.take(records, bytes, null);
-        const given = reader.given.findIndex(({ home }) => home === frame);
-        if (given >= 0) reader.given.splice(given, 1);
-        reader.moveCursor();
-      }
-      held.dropWaiting();
+    const beforeMs = nowMs - ageHoursMax * HOUR_MS;
+    const isTooOld = (frame: HeldFrame | undefined): frame is HeldFrame => frame?.isAccepted === true && frame.acceptedAtMs < beforeMs;
+    this.#timesTooOld = isTooOld(held.waiting[0]) ? this.#timesTooOld + 1 : 0;
+    if (this.#timesTooOld < TOO_OLD_TIMES) return;
+    for (let frame = held.waiting[held.lockedCount]; isTooOld(frame); frame = held.waiting[held.lockedCount]) this.#expire(frame, 'age');
+  }
+
+  /** The first frame that waits and is not being written goes, for those who have not acked it. */
+  #expire(frame: HeldFrame, reason: 'quota' | 'age'): void {
+    for (const reader of this.readers) {
+      const { records, bytes } = this.#outstanding(frame, reader);
+      if (records === 0) continue;
+      if (reason === 'quota') reader.expiredByQuota += records;
+      else reader.expiredByAge += records;
+      this.expired = reason;
+      reader.take(records, bytes, null);
+      const given = reader.given.findIndex(({ home }) => home === frame);
+      if (given >= 0) reader.given.splice(given, 1);
+      reader.moveCursor();
     }
+    this.held.dropWaiting();
   }
 
   /** The oldest segment goes, and with it what readers have not acked of it. */

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { codeOf, reasonOf, SensorError } from '../../base/errors.ts';
 import type { Files, OpenFile } from '../files.ts';
 import { nodeFiles } from '../node-files.ts';
-import { openPayload } from './frame.ts';
+import { type FrameContent, openPayload } from './frame.ts';
 import { noKeys, type SpoolKeys } from './keys.ts';
 import { LOCK, lockSpool } from './lock.ts';
 import { type Cursor, cursorPath, MarkWriter, noMarks, readCursors, readMarks } from './marks.ts';
@@ -19,6 +19,12 @@ export interface OfflineOptions {
   readonly files?: Files;
   readonly keys?: SpoolKeys;
 }
+
+/** What is said of a segment that a killed process left: nothing is lost by it. */
+export const NOT_CLOSED = 'it was not closed';
+
+/** Which records are handed out, by the names of the pipelines of their segment, their sequence and their routes. */
+export type RecordChoice = (table: readonly string[], sequence: number, routes: number) => boolean;
 
 export interface SegmentReport {
   readonly name: string;
@@ -112,7 +118,7 @@ async function inspectSegment(
     file = await files.open(segment.path, false);
     await readNotes(segment, file);
     if (segment.pipelines === null) own.push('the names of its pipelines are damaged');
-    if (!segment.hasEnd && !isWritten) own.push('it was not closed');
+    if (!segment.hasEnd && !isWritten) own.push(NOT_CLOSED);
     if (isDeep || !segment.hasEnd) await walkAll(segment, file, keys, own, isWritten);
   } catch (error) {
     if (error instanceof SensorError) throw error;
@@ -248,13 +254,14 @@ async function rewrite(
 }
 
 /**
- * Hands out all records that can be read, oldest first, as lines of canonical JSON, whether or not they were delivered.
+ * Hands out the records that can be read, oldest first, as lines of canonical JSON, whether or not they were delivered:
+ * all of them, or those that are chosen.
  * Throws SensorError: spool-locked, spool-missing, spool-newer, spool-key.
  */
 export async function exportRecords(
   directory: string,
   out: (lines: Uint8Array) => Promise<void>,
-  { files = nodeFiles, keys = noKeys }: OfflineOptions = {},
+  { files = nodeFiles, keys = noKeys, choose = null }: OfflineOptions & { readonly choose?: RecordChoice | null } = {},
 ): Promise<{ readonly records: number; readonly corruptFrames: number }> {
   const names = await namesIn(files, directory);
   const lock = await lockSpool(files, directory);
@@ -273,9 +280,10 @@ export async function exportRecords(
             throw keyMissing(segment, found.head.keyId);
           const content = found.kind === 'frame' && found.isWhole ? openPayload(found.head, found.headBytes, found.payload, keys) : null;
           if (content === null) corruptFrames++;
-          else {
-            records += content.index.length / 2;
-            await out(content.bytes);
+          else if (found.kind === 'frame') {
+            const chosen = choose === null ? content : chosenOf(content, found.head.firstSequence, segment.pipelines ?? [], choose);
+            records += chosen.index.length / 2;
+            if (chosen.bytes.length > 0) await out(chosen.bytes);
           }
         }
       } finally {
@@ -286,6 +294,20 @@ export async function exportRecords(
   } finally {
     await lock.release();
   }
+}
+
+function chosenOf({ bytes, index }: FrameContent, firstSequence: number, table: readonly string[], choose: RecordChoice): FrameContent {
+  const lines: Uint8Array[] = [];
+  const words: number[] = [];
+  for (let i = 0, at = 0; i < index.length / 2; i++) {
+    const end = at + index[2 * i];
+    if (choose(table, firstSequence + i, index[2 * i + 1])) {
+      lines.push(bytes.subarray(at, end));
+      words.push(index[2 * i], index[2 * i + 1]);
+    }
+    at = end;
+  }
+  return { bytes: Buffer.concat(lines), index: Int32Array.from(words) };
 }
 
 /**

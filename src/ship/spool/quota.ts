@@ -7,13 +7,9 @@
  * Where they cannot be written, as on a full disk, it goes all the same: room is more than a count.
  */
 import type { Files } from '../files.ts';
-import type { Contents, DropReason } from './contents.ts';
+import { type Contents, type DropReason, HOUR_MS, TOO_OLD_TIMES } from './contents.ts';
 import type { SpoolLogger } from './logger.ts';
 import { type Segment, segmentSequence } from './segment.ts';
-
-/** A segment is too old when it was found so this many times in a row, a second apart: clocks jump, and are put right. */
-const TOO_OLD_TIMES = 60;
-const HOUR_MS = 3_600_000;
 
 export interface QuotaOptions {
   readonly files: Files;
@@ -34,7 +30,6 @@ export class Quota {
   /** Dropped, and not yet removed. */
   #dropped: Segment[] = [];
   #removing: Promise<void> = Promise.resolve();
-  #timesMemoryTooOld = 0;
 
   constructor(options: QuotaOptions, removed: { readonly removedSequence: number; readonly removedRecords: number }) {
     this.#options = options;
@@ -62,10 +57,7 @@ export class Quota {
       if (oldest.timesTooOld < TOO_OLD_TIMES) break;
       this.#drop(oldest, 'age');
     }
-    const waiting = contents.held.waiting[0];
-    const isTooOld = waiting?.isAccepted === true && nowMs - waiting.acceptedAtMs > ageHoursMax * HOUR_MS;
-    this.#timesMemoryTooOld = isTooOld ? this.#timesMemoryTooOld + 1 : 0;
-    if (this.#timesMemoryTooOld >= TOO_OLD_TIMES) contents.expireWaiting(nowMs - ageHoursMax * HOUR_MS);
+    contents.expireTooOld(nowMs, ageHoursMax);
     await this.#remove();
   }
 

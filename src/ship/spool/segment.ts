@@ -13,7 +13,7 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { SensorError } from '../../base/errors.ts';
-import { PIPELINES_MAX } from '../../policy/masked-call.ts';
+import { PIPELINES_MAX } from '../../base/settings.ts';
 import type { OpenFile } from '../files.ts';
 import { type Routes, routesOf } from '../routes.ts';
 import type { FrameHead } from './frame.ts';

@@ -224,6 +224,19 @@ test('the end writes what waits, at most until its time is over', async () => {
   assert.ok(rig.said.includes('the spool ends with calls that the disk did not take'));
 });
 
+test('an end that comes while the first batch is on its way closes its segment in order', async () => {
+  for (let steps = 0; steps < 12; steps++) {
+    const rig = new Rig();
+    const spool = await rig.open();
+    spool.append(batchOf(['a']));
+    for (let step = 0; step < steps; step++) await null;
+    await rig.close(spool);
+    const [path] = rig.segments();
+    assert.match(rig.disk.bytesOf(path)?.toString('latin1') ?? '', /earshot-spool segment-end .*\n#[0-9]{10}\n$/, `after ${steps} steps`);
+    assert.equal(rig.disk.openFiles, 0);
+  }
+});
+
 test('who waits for a record that does not become durable before the end is told', async () => {
   const rig = new Rig();
   const spool = await rig.open();

@@ -7,7 +7,8 @@
  *                                 |                                                   ^
  *                                 +---------- the usual way of a frame ---------------+
  *
- * `contents.ts` keeps the books; `quota.ts` lets the oldest go; `marks.ts` writes the cursors; `recover.ts` is the start.
+ * `contents.ts` keeps the books; `disk.ts` looks after the disk; `quota.ts` lets the oldest go; `marks.ts` writes the
+ * cursors; `recover.ts` is the start.
  */
 import { SensorError } from '../../base/errors.ts';
 import type { Settings } from '../../base/settings.ts';
@@ -16,25 +17,22 @@ import type { Files } from '../files.ts';
 import { nodeFiles } from '../node-files.ts';
 import { systemTimers, type Timers } from '../timers.ts';
 import { Contents, type ReaderOptions } from './contents.ts';
+import { SpoolDisk } from './disk.ts';
+import { DurableWaiters } from './durable.ts';
 import { encodeFrame, type FrameOptions } from './frame.ts';
 import { noKeys, type SpoolKeys } from './keys.ts';
 import { lockSpool, spoolUnwritable } from './lock.ts';
 import { type SpoolLogger, silent } from './logger.ts';
-import { type Cursor, MarkWriter, type SpoolMarks } from './marks.ts';
 import { piecesOf } from './pieces.ts';
 import type { Quarantine } from './quarantine.ts';
-import { Quota } from './quota.ts';
 import { SpoolReader } from './reader.ts';
 import { recover } from './recover.ts';
+import type { Segment } from './segment.ts';
 import type { SpoolLedger, SpoolState } from './state.ts';
-import { Writer } from './writer.ts';
 
 const TICK_MS = 1000;
-/** Numbers that are reserved at once, so that none is given twice however much is lost. */
-const RESERVED_MAX = 2 ** 30;
 /** How long the state says that data went unsent. */
 const EXPIRED_TOLD_MS = 60_000;
-const MIB = 1 << 20;
 
 export interface SpoolOptions {
   readonly directory: string;
@@ -50,20 +48,6 @@ export interface SpoolOptions {
   readonly onState?: (state: SpoolState) => void;
 }
 
-/** What a spool has that lies on a disk. */
-interface Disk {
-  readonly writer: Writer;
-  readonly quota: Quota;
-  readonly marks: MarkWriter;
-  readonly lock: { release(): Promise<void> };
-}
-
-interface Waiter {
-  readonly sequence: number;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
-
 export class Spool {
   readonly #options: SpoolOptions;
   readonly #timers: Timers;
@@ -72,14 +56,13 @@ export class Spool {
   readonly #contents: Contents;
   readonly #frameOptions: FrameOptions;
   readonly #readers = new Map<string, SpoolReader>();
-  #disk: Disk | null = null;
-  #reservedSequence = 0;
-  #freeBytes = 0;
+  readonly #durable = new DurableWaiters();
+  /** Null at level memory. */
+  #disk: SpoolDisk | null = null;
   #isFull = false;
   #expiredAtMs = 0;
   #expiredWhy = '';
-  #isMarksFault = false;
-  #durableWaiters: Waiter[] = [];
+  #isSettling = false;
   #isClosed = false;
   #cancelTick: (() => void) | null = null;
   #ticking: Promise<void> = Promise.resolve();
@@ -98,7 +81,7 @@ export class Spool {
       quarantine,
       timers: this.#timers,
       log: this.#log,
-      onDamage: (segment: Parameters<Writer['leave']>[0]): void => this.#disk?.writer.leave(segment),
+      onDamage: (segment: Segment): void => this.#disk?.writer.leave(segment),
     };
     for (const books of contents.readers) this.#readers.set(books.name, new SpoolReader(books, context));
   }
@@ -128,40 +111,24 @@ export class Spool {
     try {
       const recovered = await recover({ files, directory, pipelines, readers, keys, memoryBytesMax: settings.memoryBytesMax, log });
       const spool = new Spool(options, recovered.contents, recovered.quarantine);
-      await spool.#start(lock, recovered.marks, recovered.unused);
+      spool.#disk = new SpoolDisk({
+        files,
+        directory,
+        settings,
+        contents: recovered.contents,
+        timers,
+        log,
+        lock,
+        marks: recovered.marks,
+        onChange: () => spool.#changed(),
+      });
+      await spool.#disk.start(recovered.unused);
+      spool.#tickLater();
       return spool;
     } catch (error) {
       await lock.release();
       throw error instanceof SensorError ? error : spoolUnwritable(directory, error);
     }
-  }
-
-  async #start(lock: Disk['lock'], found: SpoolMarks, unused: readonly Cursor[]): Promise<void> {
-    const { directory, settings } = this.#options;
-    const contents = this.#contents;
-    const shared = { files: this.#files, directory, contents, log: this.#log, bytesMax: settings.bytesMax };
-    const quota = new Quota({ ...shared, ageHoursMax: settings.ageHoursMax, saveMarks: () => this.#saveMarks() }, found);
-    const writer = new Writer({
-      ...shared,
-      timers: this.#timers,
-      level: settings.level === 'os' ? 'os' : 'disk',
-      segmentBytes: settings.segmentBytes,
-      syncIntervalMs: settings.syncIntervalMs,
-      syncBytes: settings.syncBytes,
-      reservedSequence: () => this.#reservedSequence,
-      makeRoom: (bytes) => quota.makeRoom(bytes),
-      onChange: () => this.#changed(),
-    });
-    const marks = new MarkWriter(this.#files, directory);
-    this.#disk = { writer, quota, marks, lock };
-    try {
-      await marks.retire(unused, this.#timers.dateMs());
-      await this.#reserve();
-    } catch (error) {
-      this.#log.warn('the state of the spool cannot be written now', { directory, error });
-    }
-    await this.#checkSpace();
-    this.#tickLater();
   }
 
   /**
@@ -197,7 +164,8 @@ export class Spool {
     const { memoryBytesMax } = this.#options.settings;
     if (held.waitingBytes >= memoryBytesMax && !contents.makeRoom(memoryBytesMax - 1)) return false;
     const count = index.length / 2;
-    if (contents.lastSequence + count > this.#reservedSequence) contents.lastSequence = clockSequence(this.#timers, contents.lastSequence);
+    if (contents.lastSequence + count > (this.#disk?.reservedSequence ?? 0))
+      contents.lastSequence = clockSequence(this.#timers, contents.lastSequence);
     const firstSequence = contents.lastSequence + 1;
     const acceptedAtMs = Math.max(0, Math.floor(this.#timers.dateMs()));
     const encoded = encodeFrame({ bytes, index }, tallies, firstSequence, acceptedAtMs, this.#frameOptions);
@@ -229,20 +197,18 @@ export class Spool {
 
   /** Ends when the record is accepted at the level that the settings want; at level disk that is on the disk. */
   durable(sequence: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#durableWaiters.push({ sequence, resolve, reject });
-      this.#settleDurable();
-    });
+    const durable = this.#durable.add(sequence);
+    this.#settleDurable();
+    return durable;
   }
 
   #settleDurable(): void {
-    if (this.#durableWaiters.length === 0) return;
-    const durable = this.#durableSequence;
-    this.#durableWaiters = this.#durableWaiters.filter(({ sequence, resolve }) => {
-      if (sequence <= durable) resolve();
-      return sequence > durable;
+    if (!this.#durable.settle(this.#durableSequence) || this.#isSettling) return;
+    this.#isSettling = true;
+    void this.#contents.wait().then(() => {
+      this.#isSettling = false;
+      this.#settleDurable();
     });
-    if (this.#durableWaiters.length > 0) void this.#contents.wait().then(() => this.#settleDurable());
   }
 
   get #durableSequence(): number {
@@ -281,7 +247,7 @@ export class Spool {
       bytes: this.#disk === null ? contents.held.waitingBytes : contents.bytes,
       bytesMax: this.#disk === null ? settings.memoryBytesMax : settings.bytesMax,
       segments: contents.segments.length,
-      freeBytes: this.#freeBytes,
+      freeBytes: this.#disk?.freeBytes ?? 0,
       corruptFrames: contents.corruptFrames,
       corruptRecords: contents.corruptRecords,
       readers: [...this.#readers.values()].map((reader) => reader.state()),
@@ -301,33 +267,16 @@ export class Spool {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cancelTick?.();
-    await this.#until(untilAtMs, this.#close(untilAtMs));
+    await this.#until(
+      untilAtMs,
+      this.#ticking.then(() => this.#disk?.close(untilAtMs)),
+    );
     await Promise.all([...this.#readers.values()].map((reader) => this.#until(untilAtMs, reader.close())));
-    for (const { reject } of this.#durableWaiters.splice(0)) reject(new Error('the spool was closed'));
-    await this.#disk?.lock.release();
+    this.#durable.close();
+    await this.#disk?.release();
   }
 
-  async #close(untilAtMs: number): Promise<void> {
-    if (this.#disk === null) return;
-    const { writer, quota } = this.#disk;
-    const { held } = this.#contents;
-    await this.#ticking;
-    await writer.close();
-    while (held.waiting.length > 0 && this.#timers.dateMs() + TICK_MS < untilAtMs) {
-      await new Promise<void>((resolve) => this.#timers.after(TICK_MS, resolve));
-      await writer.close();
-    }
-    if (held.waiting.length > 0) {
-      const records = held.waiting.reduce((sum, { count }) => sum + count, 0);
-      this.#log.error('the spool ends with calls that the disk did not take', { records });
-    }
-    await quota.close();
-    // In order: numbers go on where they ended.
-    if (held.waiting.length === 0) this.#reservedSequence = this.#contents.lastSequence;
-    await this.#saveMarks();
-  }
-
-  async #until(untilAtMs: number, work: Promise<void>): Promise<void> {
+  async #until(untilAtMs: number, work: Promise<unknown>): Promise<void> {
     let cancel = (): void => {};
     const late = new Promise<void>((resolve) => {
       cancel = this.#timers.after(Math.max(0, untilAtMs - this.#timers.dateMs()), resolve);
@@ -347,50 +296,10 @@ export class Spool {
     const contents = this.#contents;
     if (this.#level === 'memory') contents.dropDone();
     contents.held.trim(contents.doneSequence);
-    const disk = this.#disk;
-    if (disk !== null) {
-      const nowMs = this.#timers.dateMs();
-      await this.#checkSpace();
-      disk.writer.checkAge(nowMs);
-      await disk.quota.tick(nowMs);
-      await this.#checkFiles();
-      contents.finishDamaged();
-      await this.#saveMarks();
-      disk.writer.retry();
-    }
+    if (this.#disk === null) contents.expireTooOld(this.#timers.dateMs(), this.#options.settings.ageHoursMax);
+    else await this.#disk.tick();
     this.#noteExpired();
-    if (this.#durableWaiters.length > 0) this.#settleDurable();
-  }
-
-  /** Somebody may have removed files under us. */
-  async #checkFiles(): Promise<void> {
-    if (this.#disk === null) return;
-    const { quota, writer } = this.#disk;
-    try {
-      for (const segment of await quota.findMissing()) {
-        this.#log.error('a file of the spool is gone: somebody has removed it', { segment: segment.name });
-        segment.isMissing = true;
-        writer.leave(segment);
-      }
-    } catch {
-      // The directory cannot be read: writing will say so.
-    }
-  }
-
-  async #checkSpace(): Promise<void> {
-    const { directory, settings } = this.#options;
-    if (this.#disk === null) return;
-    try {
-      const { freeBytes } = await this.#files.space(directory);
-      this.#freeBytes = freeBytes;
-      const isShort = freeBytes < settings.freeBytesMin;
-      const least = `${Math.round(settings.freeBytesMin / MIB)} MiB`;
-      this.#disk.writer.setRoomFault(
-        isShort ? `Less than ${least} are free on the filesystem of ${directory} (spool.freeBytesMin): calls wait in memory.` : '',
-      );
-    } catch {
-      // A filesystem that does not say how much is free.
-    }
+    this.#settleDurable();
   }
 
   #noteExpired(): void {
@@ -401,33 +310,6 @@ export class Spool {
     this.#expiredWhy = `Calls expire unsent: ${why}, and a sink does not keep up.`;
     this.#expiredAtMs = this.#timers.nowMs();
     this.#contents.expired = '';
-  }
-
-  async #saveMarks(): Promise<void> {
-    if (this.#disk === null) return;
-    try {
-      await this.#reserve();
-      this.#isMarksFault = false;
-    } catch (error) {
-      if (!this.#isMarksFault) this.#log.warn('the cursors of the spool cannot be written now', { error });
-      this.#isMarksFault = true;
-    }
-  }
-
-  /** Writes cursors and state, with numbers reserved for long enough. */
-  async #reserve(): Promise<void> {
-    const contents = this.#contents;
-    if (this.#disk === null) return;
-    const isLow = !this.#isClosed && this.#reservedSequence - contents.lastSequence < RESERVED_MAX / 2;
-    const reservedSequence = isLow ? contents.lastSequence + RESERVED_MAX : this.#reservedSequence;
-    const { marks, quota } = this.#disk;
-    const { removedSequence, removedRecords } = quota;
-    const { storedSequence, storedRecords } = contents;
-    await marks.write(
-      { reservedSequence, removedSequence, removedRecords, storedSequence, storedRecords },
-      contents.readers.map(({ name, cursorSequence }) => ({ name, ackedSequence: cursorSequence, unusedSinceMs: 0 })),
-    );
-    this.#reservedSequence = reservedSequence;
   }
 
   #setFull(isFull: boolean): void {

@@ -128,10 +128,16 @@ export class Writer {
   /** Writes and syncs what waits, as far as the disk takes it now, and ends the segment. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    this.#isEndDue = this.#active !== null;
     this.#isTrying = true;
     this.kick();
     if (this.#isRunning) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Lets go of the file that a disk which takes nothing has left open. */
+  async release(): Promise<void> {
+    const active = this.#active;
+    this.#active = null;
+    if (active !== null) await closed(active.file);
   }
 
   async #run(): Promise<void> {
@@ -151,11 +157,11 @@ export class Writer {
     if (active !== null) {
       const nextBytes = next?.encoded == null ? 0 : next.encoded.head.length + next.encoded.payload.length;
       const isFull = active.end > active.segment.dataAt && active.end + nextBytes > this.#segmentBytes;
-      const isEnding = this.#isEndDue && !(this.#isClosing && canWrite);
+      const isEnding = this.#isClosing ? !canWrite : this.#isEndDue;
       if (this.#written > 0) {
         if (isFull || isEnding || this.#isSyncDue || this.#writtenBytes >= this.#options.syncBytes) return this.#sync;
       } else if (isEnding || (isFull && canWrite)) return this.#end;
-    } else this.#isEndDue = this.#isClosing;
+    }
     return canWrite ? this.#write : null;
   }
 
@@ -330,6 +336,7 @@ export class Writer {
     const { contents } = this.#options;
     const { segment, file } = active;
     this.#active = null;
+    this.#isEndDue = false;
     this.#forgetWritten();
     contents.held.lockedCount = 0;
     active.end = segment.dataEnd;
