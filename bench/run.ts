@@ -4,12 +4,13 @@
  *
  *   npm run bench [-- [KIND...] [--runs N] [--quick] [--json FILE]]
  *
- * KIND: small, vxlan, short, large, gzip, reordered, lossy, idle, micro, workers, kafka, idle-sensor, live; all of them
+ * KIND: small, vxlan, short, large, gzip, reordered, lossy, masked, idle, micro, workers, kafka, idle-sensor, live; all of them
  * when none is named, but kafka only where Java, Maven and kcat are installed, and the last two only as root, where
  * network namespaces can be made and tcpreplay is installed.
  * Earshot writes full JSON lines (all headers, bodies to 4096 bytes) to /dev/null. The peers are Suricata 7 (one
  * thread, no rules, HTTP log with all headers: bench/suricata.yaml) and tcpdump (which only copies), each when
  * installed. All of them run in turn, and medians count. A run apart compares every record with the truth.
+ * Filters and masking are off, but in `masked`: small calls with the default ones, beside the same without and Suricata.
  *
  * Bars that are missed are printed; the exit code is 1 only when calls are wrong.
  */
@@ -47,6 +48,10 @@ const scenarios: readonly Scenario[] = [
   { kind: 'reordered', megabytes: 400, peers: false },
   { kind: 'lossy', megabytes: 400, peers: false },
 ];
+/** With the default filters and masking, small calls: as a share of the same without, and of Suricata's. */
+const MASKED_MEGABYTES = 600;
+const MASKED_BAR = 1.6;
+const MASKED_OVER_SURICATA_BAR = 0.3;
 /** A ratio from a shorter run says more about starting up than about traffic. */
 const PEER_SECONDS_MIN = 5;
 const PEAK_MIB_MAX = 200;
@@ -69,6 +74,9 @@ function earshotCommand(capture: string): string[] {
 }
 
 const earshot: Runner = (capture) => measure([...earshotCommand(capture), '--output', '/dev/null']);
+
+const earshotMasked: Runner = (capture) =>
+  measure([EARSHOT, 'read', capture, '--format', 'jsonl', '--body-bytes', String(KEPT_BYTES_MAX), '--output', '/dev/null']);
 
 const tcpdump: Runner = (capture) => measure(['tcpdump', '-r', capture, '-w', '/dev/null']);
 
@@ -213,6 +221,43 @@ function barText(what: string, value: number, bar: number, digits: number): stri
   return `${what}: ${value.toFixed(digits)} of at most ${bar}: ${value <= bar ? 'held' : 'MISSED'}`;
 }
 
+interface MaskedResult {
+  readonly cpuSeconds: number;
+  readonly plainCpuSeconds: number;
+  readonly peakMiB: number;
+  /** Median of the ratios of runs that followed each other. */
+  readonly overPlain: number;
+  readonly overSuricata?: number;
+}
+
+/** What the default filters and masking cost. */
+async function runMasked(peers: ReadonlyMap<string, Runner>, runs: number, divisor: number): Promise<MaskedResult> {
+  const { capture } = trafficCapture('small', MASKED_MEGABYTES / divisor);
+  print(`\nmasked (small calls, ${(fs.statSync(capture).size / 1e6).toFixed(0)} MB)`);
+  const masked: Usage[] = [];
+  const plain: Usage[] = [];
+  const theirs: Usage[] = [];
+  const peer = peers.get('suricata');
+  for (let run = 0; run < runs; run++) {
+    masked.push(await earshotMasked(capture));
+    plain.push(await earshot(capture));
+    if (peer !== undefined) theirs.push(await peer(capture));
+  }
+  const seconds = (list: readonly Usage[]): number => median(list.map((u) => u.cpuSeconds));
+  const cpuSeconds = seconds(masked);
+  const overPlain = median(masked.map((u, i) => u.cpuSeconds / plain[i].cpuSeconds));
+  const peakMiB = Math.max(...masked.map((u) => u.peakMiB));
+  print(`  ${cpuSeconds.toFixed(2)} CPU s, without filters and masking ${seconds(plain).toFixed(2)}`);
+  print(`  ${barText('CPU over the same without', overPlain, MASKED_BAR, 2)}`);
+  print(`  ${barText('peak memory, MiB', peakMiB, PEAK_MIB_MAX, 0)}`);
+  const result = { cpuSeconds, plainCpuSeconds: seconds(plain), peakMiB, overPlain };
+  if (theirs.length === 0) return result;
+  const overSuricata = cpuSeconds / seconds(theirs);
+  if (seconds(theirs) >= PEER_SECONDS_MIN) print(`  ${barText('CPU over suricata', overSuricata, MASKED_OVER_SURICATA_BAR, 3)}`);
+  else print(`  CPU over suricata: not judged, because suricata needed less than ${PEER_SECONDS_MIN} s`);
+  return { ...result, overSuricata };
+}
+
 async function runIdle(divisor: number): Promise<{ flows: number; peakMiB: number; cpuSeconds: number }> {
   const flows = IDLE_FLOWS / divisor;
   const { peakMiB, cpuSeconds } = await earshot(idleCapture(flows));
@@ -263,7 +308,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { runs: { type: 'string', default: String(RUNS) }, quick: { type: 'boolean', default: false }, json: { type: 'string' } },
 });
-const known: readonly string[] = [...scenarios.map((s) => s.kind), 'idle', 'micro', 'workers', 'kafka', 'idle-sensor', 'live'];
+const known: readonly string[] = [...scenarios.map((s) => s.kind), 'masked', 'idle', 'micro', 'workers', 'kafka', 'idle-sensor', 'live'];
 const unknown = positionals.filter((kind) => !known.includes(kind));
 const runs = Number(values.runs);
 if (unknown.length > 0 || !(runs >= 1)) {
@@ -273,10 +318,11 @@ if (unknown.length > 0 || !(runs >= 1)) {
 const wanted = (kind: string): boolean => positionals.length === 0 || positionals.includes(kind);
 const divisor = values.quick ? QUICK_DIVISOR : 1;
 const chosen = scenarios.filter((s) => wanted(s.kind));
-const peers: ReadonlyMap<string, Runner> = chosen.some((s) => s.peers) || wanted('live') ? findPeers() : new Map();
+const peers: ReadonlyMap<string, Runner> = chosen.some((s) => s.peers) || wanted('masked') || wanted('live') ? findPeers() : new Map();
 if (values.quick) print('Quick: a tenth of the traffic. Calls are checked as usual; processor times are mostly those of starting up.');
 const results: ScenarioResult[] = [];
 for (const scenario of chosen) results.push(await runScenario(scenario, peers, runs, divisor));
+const masked = wanted('masked') ? await runMasked(peers, runs, divisor) : undefined;
 const idle = wanted('idle') ? await runIdle(divisor) : undefined;
 const micro = wanted('micro') ? runMicro() : undefined;
 const liveRuns = values.quick ? 1 : Math.min(runs, LIVE_RUNS);
@@ -291,7 +337,7 @@ if (values.json !== undefined) {
   const machine = { node: process.version, cpu: os.cpus()[0]?.model, cpus: os.cpus().length };
   fs.writeFileSync(
     values.json,
-    `${JSON.stringify({ machine, quick: values.quick, runs, results, idle, micro, workers, kafka, idleSensor, live }, undefined, 2)}\n`,
+    `${JSON.stringify({ machine, quick: values.quick, runs, results, masked, idle, micro, workers, kafka, idleSensor, live }, undefined, 2)}\n`,
   );
 }
 if (results.some((r) => !r.verdict.ok)) process.exitCode = 1;

@@ -12,7 +12,8 @@ import { settingsJsonSchema } from '../src/base/settings-schema.ts';
 import { memberSettings, type Setting, settingsTable } from '../src/base/settings-table.ts';
 import { weirds } from '../src/base/weird.ts';
 import { apiCallSchema } from '../src/normalise/api-call.ts';
-import { SCHEMA } from '../src/normalise/causes.ts';
+import { GAP_SCHEMA, SCHEMA } from '../src/normalise/causes.ts';
+import { gapRecordSchema } from '../src/normalise/gap-record.ts';
 import { advancedFiltersJsonSchema, simpleFiltersJsonSchema } from '../src/policy/filter-files.ts';
 import { maskingJsonSchema } from '../src/policy/masking-file.ts';
 import { defaultMaskingYaml } from '../src/policy/masking-yaml.ts';
@@ -77,8 +78,10 @@ function findingsPage(): string {
     'Findings',
     'src/app/doctor/findings.ts',
     '`earshot doctor` walks the path of a packet and names the first step that is broken. With `--live 10s` it also listens\n' +
-      'for so long, as `earshot run` would, and judges what came. `earshot status` and the health port use the same codes. A\n' +
-      'finding may be milder than it stands here when only a small part is affected.',
+      'for so long, as `earshot run` would, and judges what came. Behind the calls it goes on to the disk, the spool and each\n' +
+      'sink: name, TCP, proxy, TLS, token, and a delivery without records; each step within 5 s, all sinks at once. The spool\n' +
+      'is only read, no record is sent, and a running sensor goes on beside it. `earshot status` and the health port use the\n' +
+      'same codes. A finding may be milder than it stands here when only a small part is affected.',
   );
   const meanings = {
     broken: 'Calls are lost, or nothing is seen, until somebody acts.',
@@ -337,6 +340,7 @@ const files: Readonly<Record<string, () => string>> = {
   'docs/limits.md': limitsPage,
   'docs/metrics.md': metricsPage,
   'schemas/api-call.schema.json': () => schemaFile(SCHEMA, z.toJSONSchema(apiCallSchema)),
+  'schemas/gap.schema.json': () => schemaFile(GAP_SCHEMA, z.toJSONSchema(gapRecordSchema)),
   'schemas/settings.schema.json': () => schemaFile('Settings of Earshot', settingsJsonSchema()),
   'schemas/filters-simple.schema.json': () => schemaFile('Simple filters of Earshot', simpleFiltersJsonSchema()),
   'schemas/filters-advanced.schema.json': () => schemaFile('Advanced filters of Earshot', advancedFiltersJsonSchema()),

@@ -17,12 +17,12 @@ const ignored = (): void => {};
 
 interface Batch {
   readonly bytes: Uint8Array;
-  readonly calls: number;
+  readonly records: number;
   readonly atMs: number;
 }
 
 export class CallsOutput {
-  /** Calls. */
+  /** Records: calls, and gap records. */
   received = 0;
   written = 0;
   lost = 0;
@@ -64,21 +64,21 @@ export class CallsOutput {
     return this.#queue.length === 0 ? 0 : Math.max(0, Date.now() - this.#queue[0].atMs);
   }
 
-  add(bytes: Uint8Array, calls: number): void {
-    this.received += calls;
+  add(bytes: Uint8Array, records: number): void {
+    this.received += records;
     if (this.#closed || this.queueBytes + bytes.length > this.#queueBytesMax) {
-      this.lost += calls;
+      this.lost += records;
       return;
     }
     this.queueBytes += bytes.length;
-    this.#queue.push({ bytes, calls, atMs: Date.now() });
+    this.#queue.push({ bytes, records, atMs: Date.now() });
     if (!this.#writing && this.#timer === undefined) this.#next();
   }
 
-  /** Calls that were meant for it and did not come so far. */
-  lose(calls: number): void {
-    this.received += calls;
-    this.lost += calls;
+  /** Records that were meant for it and did not come so far. */
+  lose(records: number): void {
+    this.received += records;
+    this.lost += records;
   }
 
   /**
@@ -125,7 +125,7 @@ export class CallsOutput {
     this.#writing = true;
     write(this.#fd, batch.bytes, this.#offset, batch.bytes.length - this.#offset, null, (error, n) => {
       this.#writing = false;
-      // Its calls have been counted as lost.
+      // Its records have been counted as lost.
       if (this.#closed) return;
       if (error !== null) {
         this.#useNew();
@@ -140,7 +140,7 @@ export class CallsOutput {
         this.#queue.shift();
         this.#offset = 0;
         this.queueBytes -= batch.bytes.length;
-        this.written += batch.calls;
+        this.written += batch.records;
         this.#useNew();
       }
       this.#next();
@@ -179,7 +179,7 @@ export class CallsOutput {
     clearTimeout(this.#timer);
     // A write under way would write behind the cut; its batch stays as it will be.
     if (!this.#writing) this.#cutBack();
-    for (const { calls } of this.#queue.splice(0)) this.lost += calls;
+    for (const { records } of this.#queue.splice(0)) this.lost += records;
     this.queueBytes = 0;
     for (const fd of [this.#fd, this.#newFd]) if (fd > 2) close(fd, ignored);
   }

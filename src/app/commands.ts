@@ -159,7 +159,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     });
   program
     .command('doctor')
-    .description('Walk the path of a packet and name the first step that is broken, with what to do.')
+    .description('Walk the path of a packet up to the sinks and name the first step that is broken, with what to do. No record is sent.')
     .option('--live <time>', 'listen for so long, as 10s or 2m, and judge what came', duration)
     .option('--json', 'steps and findings as JSON')
     .option('-c, --config <file>', 'configuration (YAML); without one that of the running sensor')

@@ -7,6 +7,9 @@
  * over by the next one, and nothing of it leaves.
  *
  * Beside the records lies their index: two words for each, its length and its routes (policy/masked-call.ts).
+ *
+ * Between the calls stand gap records (app/gaps.ts): for all pipelines, counted apart (`records.gap`), and written in the
+ * canonical form only, because the other formats have no place for them. Nobody looks on at these.
  */
 import { bytes, outputRegion } from '../base/arena.ts';
 import { packetTimeUs } from '../base/clock.ts';
@@ -17,8 +20,11 @@ import { C_FLOW, CALL_SHIFT, calls } from '../http/transaction.ts';
 import type { ApiCall } from '../normalise/api-call.ts';
 import { DUPLICATE, forget, judge, nextDue, park, resetDuplicates, WAIT } from '../normalise/duplicates.ts';
 import { encodeCall, RECORD_BYTES_MAX, resetEncoder } from '../normalise/encode.ts';
+import { encodeGap, type Gap, gapPrefix } from '../normalise/encode-gap.ts';
+import type { Literal } from '../normalise/json.ts';
 import { INDEX_WORDS } from '../policy/masked-call.ts';
 import type { Format } from '../ship/formats/format.ts';
+import { ALL_PIPELINES } from '../ship/routes.ts';
 import { onBug } from './pipeline.ts';
 
 const B = bytes;
@@ -26,6 +32,7 @@ const C = counts;
 const K = calls;
 const R = rows;
 const T_WRITTEN = counter('calls.written');
+const T_GAP = counter('records.gap');
 const T_FILTERED = counter('calls.filtered{port}');
 const T_LOST = counter('calls.lost{bug}');
 const OUT_BYTES = counter('output.bytes');
@@ -64,11 +71,13 @@ export class RecordWriter {
   readonly #ports: Uint8Array | null = null;
   readonly #onRecord: ((at: number, end: number) => void) | undefined;
   readonly #route: (call: number) => number;
+  readonly #gapPrefix: Literal;
   readonly #index = new Int32Array(INDEX_WORDS * (FLUSH_BYTES / RECORD_BYTES_MIN + 2));
   #at = START;
   /** Records since the last flush, and of the whole run. */
   #ready = 0;
   #records = 0;
+  #gaps = 0;
 
   constructor(options: RecordWriterOptions) {
     const { settings, epoch, worker = 0, write, route = all, encode = encodeCall, format = null, ports = [], onRecord } = options;
@@ -81,6 +90,7 @@ export class RecordWriter {
       this.#ports = new Uint8Array(65536);
       for (const port of ports) this.#ports[port] = 1;
     }
+    this.#gapPrefix = gapPrefix(settings.sensor.id, epoch, worker);
     resetEncoder(settings, epoch, worker);
     resetDuplicates(settings);
     if (outputRegion.end - START < FLUSH_BYTES + RECORD_BYTES_MAX) throw new Error('output region too small');
@@ -139,17 +149,33 @@ export class RecordWriter {
 
   #record(at: number, end: number, routes: number): void {
     C[T_WRITTEN]++;
+    if (this.#onRecord !== undefined) this.#show(at, end);
+    if (this.#format === null) {
+      this.#put(at, end, routes);
+      return;
+    }
+    this.#note(at, end, routes);
+    const call = JSON.parse(B.toString('utf8', at, end)) as ApiCall;
+    this.#text(this.#format.record(call, this.#records++));
+  }
+
+  /** Writes a gap record behind the calls that are written; nothing where the format has no place for it. */
+  gap(gap: Gap): void {
+    if (this.#format !== null) return;
+    C[T_GAP]++;
+    this.#put(this.#at, encodeGap(this.#at, this.#gapPrefix, ++this.#gaps, gap), ALL_PIPELINES);
+  }
+
+  #note(at: number, end: number, routes: number): void {
     const i = INDEX_WORDS * this.#ready++;
     this.#index[i] = end - at;
     this.#index[i + 1] = routes;
-    if (this.#onRecord !== undefined) this.#show(at, end);
-    if (this.#format === null) {
-      this.#at = end;
-      if (end - START >= FLUSH_BYTES) this.flush();
-      return;
-    }
-    const call = JSON.parse(B.toString('utf8', at, end)) as ApiCall;
-    this.#text(this.#format.record(call, this.#records++));
+  }
+
+  #put(at: number, end: number, routes: number): void {
+    this.#note(at, end, routes);
+    this.#at = end;
+    if (end - START >= FLUSH_BYTES) this.flush();
   }
 
   /** A fault of who looks on does not touch the record. */

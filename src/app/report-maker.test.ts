@@ -97,7 +97,7 @@ const balanceOf = ({ ledger }: SensorReport, name: string): SensorReport['ledger
   return found;
 };
 const KERNEL = 'packets of the kernel';
-const OUTPUT = 'calls handed to the output';
+const OUTPUT = 'records handed to the output';
 
 function assertBalances(one: SensorReport): void {
   for (const { name, balances, total, parts } of one.ledger) assert.ok(balances, `${name}: ${total} is not ${JSON.stringify(parts)}`);
@@ -270,7 +270,7 @@ test('an end-point: packets of all workers and all lives, sockets of the kernel'
   assertBalances(one);
 });
 
-const HANDED = 'calls handed to delivery';
+const HANDED = 'records handed to delivery';
 
 /** As Shipping says it, with a thread that runs unless its report is null. */
 function shipping(changes: Partial<ShippingParts> & { readonly received: number }): ShippingParts {

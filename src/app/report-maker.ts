@@ -281,7 +281,7 @@ function shippingBalances(shipping: ShippingParts, ended: boolean): Balance[] {
   const waiting = spool.offered - spool.accepted - spool.lost;
   return [
     {
-      name: 'calls handed to delivery',
+      name: 'records handed to delivery',
       total: received,
       parts: [
         ['accepted', spool.accepted] as const,
@@ -332,7 +332,7 @@ function ledger(counters: ReadonlyMap<string, number>, parts: ReportParts): Bala
   if (output !== null) {
     const queued = output.received - output.written - output.lost;
     all.push({
-      name: 'calls handed to the output',
+      name: 'records handed to the output',
       total: output.received,
       parts: [['written', output.written] as const, ['lost', output.lost] as const, ['queued', queued] as const].filter(([, n]) => n !== 0),
       balances: ended ? queued === 0 : queued >= 0,

@@ -108,9 +108,9 @@ export class Sensor implements SensorControl {
         // The output writes later what the ship thread would take away.
         if (this.#shipping !== null) this.#shipping.add(this.#output === null ? batch : maskedBatch(batch.bytes.slice(), batch.index));
       },
-      onLost: (calls) => {
-        this.#output?.lose(calls);
-        this.#shipping?.lose(calls);
+      onLost: (records) => {
+        this.#output?.lose(records);
+        this.#shipping?.lose(records);
       },
       onWatched: ({ id, calls, skipped }) => this.#watchers.get(id)?.onCalls(calls, skipped),
       onLog: (level, message, fields) => this.#log[level](message, fields),

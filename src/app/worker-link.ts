@@ -51,8 +51,8 @@ export type FromWorker =
   | { readonly type: 'pulse'; readonly pulse: Pulse }
   /** Masked records and their index (policy/masked-call.ts). */
   | { readonly type: 'batch'; readonly bytes: ArrayBuffer; readonly index: Int32Array<ArrayBuffer> }
-  /** Calls of batches that were not sent: the main thread is held up. */
-  | { readonly type: 'lost'; readonly calls: number }
+  /** Records of batches that were not sent: the main thread is held up. */
+  | { readonly type: 'lost'; readonly records: number }
   | { readonly type: 'watched'; readonly watched: Watched }
   /** It cannot begin, and ends. */
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly what: string; readonly why: string; readonly next: string }

@@ -27,6 +27,7 @@ import { callsParked } from '../normalise/duplicates.ts';
 import { INDEX_WORDS } from '../policy/masked-call.ts';
 import { Policy } from '../policy/policy.ts';
 import { withRecord } from './call-line.ts';
+import { Gaps } from './gaps.ts';
 import { type PacketList, SHARES, setFilter, setOwnSockets, setShedding } from './guard.ts';
 import { finishPipeline, lastBug, passTime, processPacket, resetPipeline } from './pipeline.ts';
 import { RecordWriter } from './record-writer.ts';
@@ -98,14 +99,14 @@ function watch(at: number, end: number): void {
 /** Since the last pulse. */
 let hasHandedOver = false;
 const underWay = new UnderWay(start.underWay, settings.output.queueBytesMax);
-/** Calls that the main thread has not been told of. */
-let lostCalls = 0;
+/** Records that the main thread has not been told of. */
+let lostRecords = 0;
 
 function write(at: number, end: number, records: number, index: Int32Array): void {
   if (start.discard) return;
   hasHandedOver = true;
   if (!underWay.send(end - at)) {
-    lostCalls += records;
+    lostRecords += records;
     return;
   }
   const copy = bytes.buffer.slice(at, end) as ArrayBuffer;
@@ -123,6 +124,7 @@ const writer = new RecordWriter({
   encode: (call, to) => policy.encode(call, to),
   onRecord: watch,
 });
+const gaps = new Gaps((gap) => writer.gap(gap));
 resetPipeline(settings, (call) => writer.take(call));
 setOwnSockets(start.ownSockets);
 
@@ -194,9 +196,9 @@ function beat(nowMs: number): void {
 
 function handOver(): void {
   writer.flush();
-  if (lostCalls > 0) {
-    say({ type: 'lost', calls: lostCalls });
-    lostCalls = 0;
+  if (lostRecords > 0) {
+    say({ type: 'lost', records: lostRecords });
+    lostRecords = 0;
   }
   for (const watched of watches.take()) say({ type: 'watched', watched });
   // What was handed over shall stand in the counters too when somebody asks.
@@ -219,6 +221,7 @@ function tick(nowMs: number): void {
   }
   setShedding(shedding ? shedder.next(fill(), nowMs) : shedder.off());
   policy.shed = shedder.level;
+  gaps.look(nowMs);
   if (nowMs >= handOverDueMs) {
     handOverDueMs = nowMs + HAND_OVER_MS;
     handOver();
@@ -296,6 +299,7 @@ say({ type: 'running', ...ringAtStart() });
 run();
 const flowsOpen = flowsInUse();
 finishPipeline();
+gaps.end();
 writer.end('');
 handOver();
 say({ type: 'stopped', pulse: pulse(), flowsOpen });

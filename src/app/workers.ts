@@ -26,8 +26,8 @@ export interface WorkersEvents {
   /** A life begins to read; what the kernel counted until then, and what of it waits in the ring. */
   readonly onRunning: (life: WorkerLife, waitingPackets: number, kernel: KernelCounts) => void;
   readonly onBatch: (batch: MaskedBatch) => void;
-  /** Calls of batches that a worker could not send. */
-  readonly onLost: (calls: number) => void;
+  /** Records of batches that a worker could not send. */
+  readonly onLost: (records: number) => void;
   readonly onWatched: (watched: Watched) => void;
   readonly onLog: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
@@ -218,7 +218,7 @@ export class Workers {
         this.#events.onBatch(maskedBatch(new Uint8Array(message.bytes), message.index));
         break;
       case 'lost':
-        this.#events.onLost(message.calls);
+        this.#events.onLost(message.records);
         break;
       case 'watched':
         this.#events.onWatched(message.watched);

@@ -5,6 +5,8 @@
  *   packets   received = decoded + dropped{reason}
  *   payload   seen = http + tls + other + retransmitted + discarded{reason} + held     (TCP payload bytes captured)
  *   calls     seen = written + duplicate + filtered + lost{reason} + waiting
+ *
+ * What is handed on behind them is counted in records: the calls that were written, and gap records (`records.gap`).
  */
 import * as counters from './counters.ts';
 

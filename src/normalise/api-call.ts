@@ -53,7 +53,9 @@ const layer = z
 const maskedPlace = z.strictObject({
   rule: z.string().describe('Name of the masking rule.'),
   kind: z.string().describe('Detector by which it was found; "field" for a name, "pattern" for one of the user.'),
-  in: z.string().describe('request.body, response.header ...: side, and method, host, path, query, header, cookie, body, trailer or reason.'),
+  in: z
+    .string()
+    .describe('request.body, response.header ...: side, and method, host, path, query, header, cookie, body, trailer or reason.'),
   field: z.string().optional().describe('Name of the header, cookie or parameter; path of the member, "items.0.card".'),
   at: z.number().int().min(0).describe('First byte of the masked value in the text of its place, as it stands in the record.'),
   end: z.number().int().min(0).describe('One past its last byte.'),
@@ -117,7 +119,10 @@ export const apiCallSchema = z.strictObject({
     .array(z.strictObject({ pipeline: z.string(), rule: z.string().describe('"" when none fitted and the rest is let through.') }))
     .optional()
     .describe('Pipelines that let the call through, and by which of their rules.'),
-  shed: z.array(z.enum(['bodies', 'headers'])).optional().describe('What was left out of the record because the sensor was overloaded.'),
+  shed: z
+    .array(z.enum(['bodies', 'headers']))
+    .optional()
+    .describe('What was left out of the record because the sensor was overloaded.'),
   masked: z
     .strictObject({
       found: z.number().int().min(0).describe('Sensitive values that were found.'),

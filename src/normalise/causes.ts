@@ -1,8 +1,9 @@
 /**
- * The version of the public record, and the words by which it says why a call is not complete. Kept apart from
- * normalise/api-call.ts because the hot path needs them and not the schema.
+ * The versions of the public records, and the words by which a call says why it is not complete. Kept apart from
+ * normalise/api-call.ts and gap-record.ts because the hot path needs them and not the schemas.
  */
 export const SCHEMA = 'earshot.api-call/1';
+export const GAP_SCHEMA = 'earshot.gap/1';
 
 /** Why a call is not complete. */
 export const causes = [

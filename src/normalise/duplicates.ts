@@ -94,6 +94,7 @@ export function callsParked(): number {
 
 /** What to do with a finished call. */
 export function judge(call: number): number {
+  requestCell = responseCell = NO_CELL;
   if (windowMs === 0 || SEVERAL[0] === 0) return PASS;
   if (cells.length === 0) cells = new Int32Array((mask + 1) * 8);
   const k = call << t.CALL_SHIFT;
@@ -200,6 +201,12 @@ function rankOf(call: number): number {
   const d = call << 5;
   const missing = D[d + t.D_REQUEST + t.D_GAP] + D[d + t.D_RESPONSE + t.D_GAP];
   return (flags & t.HAS_REQUEST ? 4e12 : 0) + (flags & t.HAS_RESPONSE ? 2e12 : 0) + (K[k + t.C_CAUSES] === 0 ? 1e12 : 0) - missing;
+}
+
+/** The call that `judge` has just let through, or told to wait, is not handed on: a copy of it will be judged as if it was the first. */
+export function forget(): void {
+  if (requestCell >= 0) cells[requestCell + 4] = EMPTY;
+  if (responseCell >= 0) cells[responseCell + 4] = EMPTY;
 }
 
 /** Keeps the record of the call that `judge` has just told to wait, and where it is to go. */

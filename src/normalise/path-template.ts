@@ -14,6 +14,9 @@
  *   {token}  20 or more letters, digits, - and  pi_3MtwBwLkdIwHu7ix28a3tqPa, eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl
  *            _ that look random; a JWT
  *
+ *   {name}   what masking has put in place of   *card*, *card:0f343b0931126a20*
+ *            a segment: a name between asterisks
+ *
  * "Looks random" means that a letter and a digit stand side by side at three places at least, and that - and _ make
  * up an eighth at most: words joined by hyphens, with a year or a model number in them, stay as they are.
  *
@@ -35,7 +38,8 @@ const UNDERSCORE = 16;
 const DOT = 32;
 const AT_SIGN = 64;
 const OTHER = 128;
-const classOf = new Uint8Array(256).fill(OTHER);
+const ASTERISK = 256;
+const classOf = new Uint16Array(256).fill(OTHER);
 for (let c = 0x30; c <= 0x39; c++) classOf[c] = DIGIT;
 for (let c = 0x41; c <= 0x5a; c++) classOf[c] = classOf[c | 0x20] = c <= 0x46 ? HEX_LETTER : LETTER;
 classOf[0x2f] = SLASH;
@@ -44,6 +48,7 @@ classOf[0x5f] = UNDERSCORE;
 classOf[0x2e] = DOT;
 classOf[0x40] = AT_SIGN;
 classOf[0x25] = AT_SIGN; // may be %40
+classOf[0x2a] = ASTERISK;
 
 const NOTHING = -1;
 const names = Buffer.from('{int}{uuid}{date}{hex}{email}{token}');
@@ -132,6 +137,18 @@ function isToken(at: number, end: number, dots: number): boolean {
   return meets >= 3 && joints * 8 <= end - at;
 }
 
+/** Where the name of a masking rule between asterisks ends (letters, digits, hyphens), alone or with a hash behind a colon; 0 when it is none. */
+function maskedNameEnd(at: number, end: number): number {
+  if (end - at < 3 || B[at] !== 0x2a || B[end - 1] !== 0x2a) return 0;
+  let p = at + 1;
+  while (classOf[B[p]] <= HYPHEN && classOf[B[p]] !== SLASH) p++;
+  if (p === at + 1) return 0;
+  if (p === end - 1) return p;
+  if (B[p] !== 0x3a) return 0;
+  for (let i = p + 1; i < end - 1; i++) if (classOf[B[i]] > (DIGIT | HEX_LETTER)) return 0;
+  return p;
+}
+
 /** The type of the segment `[at, end)`, whose bytes are of the classes `seen`; NOTHING when it stays. */
 function typeOf(at: number, end: number, seen: number): number {
   if (seen === DIGIT) return INT;
@@ -166,6 +183,20 @@ export function writePathTemplate(at: number, end: number, to: number): number {
       const k = classOf[B[i]];
       if (k === SLASH) break;
       seen |= k;
+    }
+    if ((seen & ASTERISK) !== 0) {
+      const nameEnd = maskedNameEnd(from, i);
+      if (nameEnd !== 0) {
+        to = copyRaw(raw, from, to);
+        B[to++] = 0x7b;
+        to = copyRaw(from + 1, nameEnd, to);
+        B[to++] = 0x7d;
+        raw = i;
+        if (i >= end) return to;
+        i++;
+        continue;
+      }
+      seen = (seen & ~ASTERISK) | OTHER;
     }
     // A segment ends. Without a digit, and neither long nor an e-mail address, it stays: that is the usual case.
     if (seen & (DIGIT | AT_SIGN) || i - from >= HEX_MIN) {

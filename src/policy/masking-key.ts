@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { codeOf, reasonOf, SensorError } from '../base/errors.ts';
 import { readSecret, secretReference } from '../base/secret.ts';
 import type { Secret } from '../base/settings.ts';
@@ -83,9 +83,21 @@ function readKey(path: string): Uint8Array | null {
   return key;
 }
 
+/** With its parents. Not by `recursive`: that never ends where a filesystem says ENOENT to everything, as /proc does. */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return;
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    makeDirectory(dirname(path));
+    mkdirSync(path, { mode: 0o700 });
+  }
+}
+
 /** Whole or not at all, also when the power goes; when two sensors make one at the same moment, the first is kept. */
 function makeKey(directory: string, path: string): Uint8Array {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory);
   const key = randomBytes(MASKING_KEY_BYTES);
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {

@@ -47,5 +47,5 @@ function listOf(values: readonly string[]): string {
     if (lines[lines.length - 1].length + item.length + 2 > COLUMNS - 6) lines.push('');
     lines[lines.length - 1] += `${lines[lines.length - 1] === '' ? '' : ' '}${item},`;
   }
-  return `[\n${lines.map((own) => `      ${own}`).join('\n')}\n    ]`;
+  return `[\n${lines.map((own) => `      ${own}`).join('\n')}\n      ]`;
 }

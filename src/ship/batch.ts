@@ -19,10 +19,10 @@ export interface Batch {
 export interface BatchRecord {
   /** Place in the spool: unique, ascending, never used again. */
   readonly sequence: number;
-  /** Id of the call. */
+  /** Id of the call, or of the gap record. */
   readonly id: string;
   /** In the sink's format. */
   readonly bytes: Uint8Array;
-  /** "client" or "connection" of the call, for sinks that have partitions; "" otherwise. */
+  /** "client" or "connection" of the call, for sinks that have partitions; "" otherwise, and for a gap record. */
   readonly key: string;
 }

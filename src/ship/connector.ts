@@ -27,6 +27,14 @@ export interface ConnectorOptions {
   readonly skew: () => Skew;
 }
 
+/** Told while a connection is made: which parts of it are there. */
+interface Progress {
+  readonly onTcp?: (socket: Socket) => void;
+  /** The proxy has opened the way. */
+  readonly onTunnel?: () => void;
+  readonly onTls?: (socket: TLSSocket) => void;
+}
+
 const KEEP_ALIVE_MS = 30_000;
 const CHAIN_DEPTH_MAX = 10;
 /** Of one host; TLS 1.3 tickets are for one use each. */
@@ -45,13 +53,14 @@ export class Connector {
   }
 
   /** A socket over which HTTP can be spoken. Rejects with FailureError. */
-  async connect(): Promise<Socket> {
+  async connect(progress: Progress = {}): Promise<Socket> {
     const { url, whom, proxy, http2, skew } = this.#options;
     const limit = new Limit(this.#options.timeoutMs);
     let party = proxy === null ? whom : proxy.whom;
     try {
       const first = proxy === null ? url : proxy.url;
       let socket = await limit.during('connect', openTcp(first));
+      progress.onTcp?.(socket);
       if (proxy !== null && proxy.url.protocol === 'https:') {
         socket = await limit.during('tls', this.#secure(socket, proxy.url.hostname, '', ['http/1.1'], null));
       }
@@ -59,9 +68,12 @@ export class Connector {
       if (proxy !== null) {
         await limit.during('proxy', openTunnel(socket, proxy, placeWithPort(url)), socket);
         party = whom;
+        progress.onTunnel?.();
       }
       const protocols = http2 ? ['h2', 'http/1.1'] : ['http/1.1'];
-      return await limit.during('tls', this.#secure(socket, url.hostname, this.#options.tls()?.serverName ?? '', protocols, this));
+      const secured = await limit.during('tls', this.#secure(socket, url.hostname, this.#options.tls()?.serverName ?? '', protocols, this));
+      progress.onTls?.(secured);
+      return secured;
     } catch (error) {
       throw new FailureError(connectionFailure(error, party, skew()));
     } finally {
@@ -195,7 +207,7 @@ function placeWithPort(url: URL): string {
 }
 
 /** From the server's own certificate upwards; the last is a root or what the server sent last. */
-function chainOf(certificate: DetailedPeerCertificate | Record<string, never> | null): DetailedPeerCertificate[] {
+export function chainOf(certificate: DetailedPeerCertificate | Record<string, never> | null): DetailedPeerCertificate[] {
   const chain: DetailedPeerCertificate[] = [];
   let next = certificate as DetailedPeerCertificate | undefined;
   while (next?.valid_to !== undefined && chain.length < CHAIN_DEPTH_MAX && !chain.includes(next)) {
@@ -219,7 +231,7 @@ function factsOf(chain: readonly DetailedPeerCertificate[], nowMs: number): Cert
 }
 
 /** "CN=Example Root, O=Example" */
-function named(name: object | undefined): string {
+export function named(name: object | undefined): string {
   const parts = Object.entries(name ?? {}).flatMap(([key, value]) => [value].flat().map((one) => `${key}=${String(one)}`));
   return parts.sort((a, b) => Number(b.startsWith('CN=')) - Number(a.startsWith('CN='))).join(', ') || 'nobody';
 }

@@ -17,7 +17,7 @@ export async function createSink(name: string, settings: SinkSettings, framing: 
   switch (settings.type) {
     case 'http':
     case 'uap-edge':
-      return (await import('./sinks/http.ts')).createHttpSink(name, settings, context);
+      return (await import('./sinks/http.ts')).createHttpSink(name, settings, context, framing);
     case 'kafka':
       return (await import('./sinks/kafka.ts')).createKafkaSink(name, settings, context);
     case 'file':

@@ -13,7 +13,6 @@
  * in the middle some are here twice, or here and in the main spool; none is missing.
  */
 
-import { join } from 'node:path';
 import type { Settings } from '../base/settings.ts';
 import type { MaskedBatch } from '../policy/masked-call.ts';
 import { INDEX_WORDS, maskedBatch } from '../policy/masked-call.ts';
@@ -21,6 +20,7 @@ import { idOf } from './encode-batch.ts';
 import type { Frame, RecordSource } from './record-source.ts';
 import { routesToSink } from './routes.ts';
 import type { Problem } from './sink.ts';
+import { lettersDirectory } from './spool/backlog.ts';
 import type { SpoolOptions } from './spool/spool.ts';
 import { systemTimers, type Timers } from './timers.ts';
 
@@ -63,10 +63,11 @@ export interface RecordLog {
 
 export type LetterSource = RecordSource & { seek(sequence: number): void };
 
-const DIRECTORY = 'dead-letters';
 const NEVER_HOURS = 100 * 365 * 24;
 /** The oldest go a segment at a time. */
 const SEGMENTS = 8;
+/** How many are listed at once: the oldest. */
+export const LETTERS_SHOWN_MAX = 10_000;
 /** Name of the one pipeline and of the one reader of its spool. */
 export const LETTERS = 'letters';
 const ANYBODY = 1;
@@ -148,7 +149,7 @@ function batchOf(lines: readonly Buffer[], routes: readonly number[]): MaskedBat
 export function letterSpool(directory: string, settings: Settings['spool']): SpoolOptions {
   const bytesMax = settings.deadLetterBytesMax;
   return {
-    directory: join(directory, DIRECTORY),
+    directory: lettersDirectory(directory),
     settings: {
       ...settings,
       bytesMax,
@@ -269,6 +270,16 @@ export class DeadLetters {
     this.#turn = done.catch(() => undefined);
     return done;
   }
+}
+
+/** Replays what fits, for sinks that there are: a record for another would go to nobody. */
+export async function replayToSinks(letters: DeadLetters, sinks: readonly string[], filter: LetterFilter): Promise<number> {
+  let replayed = 0;
+  for (const sink of sinks) {
+    if (filter.sink !== undefined && filter.sink !== sink) continue;
+    replayed += await letters.replay({ ...filter, sink });
+  }
+  return replayed;
 }
 
 function* lettersIn({ bytes, index, count }: Frame): Generator<Letter & { line: Buffer }> {

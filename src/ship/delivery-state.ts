@@ -15,6 +15,8 @@ export interface DeliveryState {
   /** Of these the receiver has for good. */
   readonly written: number;
   readonly deadLettered: number;
+  /** Gap records: the format of the sink has no place for them, so they are done with unsent. */
+  readonly skipped: number;
   /** Attempts that did not deliver all of a batch. */
   readonly errors: number;
   /** Attempts that were not the first of their batch. */
@@ -51,7 +53,7 @@ export interface DeliveryState {
 /**
  * The equation of one sink, at any moment:
  *
- *   queued at the start + accepted = acked + dead letters + expired + corrupt + in flight + queued
+ *   queued at the start + accepted = acked + skipped + dead letters + expired + corrupt + in flight + queued
  *
  * `accepted`: records for this sink that the spool accepted since this start. Acked is what the receiver has: also records
  * that the cursor of the spool could not pass yet, because one before them is still in flight; after a crash these are
@@ -60,6 +62,7 @@ export interface DeliveryState {
 export function deliveryBalance(queuedAtStart: number, accepted: number, state: DeliveryState): Balance {
   const parts: [string, number][] = [
     ['acked', state.written],
+    ['skipped', state.skipped],
     ['dead letters', state.deadLettered],
     ['expired', state.expired],
     ['corrupt', state.corrupt],

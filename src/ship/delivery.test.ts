@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import type { BatchSettings } from '../base/settings.ts';
 import { Delivery } from './delivery.ts';
 import { deliveryBalance } from './delivery-state.ts';
-import { encoderOf, LetterBox, lineOf, MemorySpool, problem, ScriptedSink, type Sent, TestTimers } from './ship-testing.ts';
+import type { FormatName } from './formats/encoder.ts';
+import { encoderOf, gapLineOf, LetterBox, lineOf, MemorySpool, problem, ScriptedSink, type Sent, TestTimers } from './ship-testing.ts';
 import type { Outcome } from './sink.ts';
 
 const DELIVERED: Outcome = { type: 'delivered' };
@@ -32,8 +33,9 @@ function setUp(
   {
     concurrencyMax = 1,
     random = 0.5,
+    format = 'jsonl',
     ...batch
-  }: Partial<BatchSettings> & { concurrencyMax?: number; random?: number | (() => number) } = {},
+  }: Partial<BatchSettings> & { concurrencyMax?: number; random?: number | (() => number); format?: FormatName } = {},
 ): Bench {
   const timers = new TestTimers();
   const spool = new MemorySpool();
@@ -44,7 +46,7 @@ function setUp(
     type: 'test',
     sink,
     source: spool,
-    encode: encoderOf(),
+    encode: encoderOf(format),
     batch: { recordsMax: 10, bytesMax: 1 << 20, ageMsMax: 1000, ...batch },
     deadLetters: box,
     random: typeof random === 'number' ? () => random : random,
@@ -103,6 +105,40 @@ test('records of other pipelines are acked without being sent', async () => {
   await timers.pass(2000);
   assert.deepEqual(sink.delivered, [1]);
   assert.equal(spool.state().ackedSequence, 5);
+});
+
+test('gap records that the format has no place for are done with unsent, and the books balance', async () => {
+  const { timers, spool, sink, delivery, assertBalanced } = setUp(() => DELIVERED, { format: 'ecs' });
+  spool.put([gapLineOf(1)]);
+  spool.put([lineOf(1), gapLineOf(2), lineOf(2), gapLineOf(3)]);
+  delivery.start();
+  await timers.pass(0);
+  assert.equal(spool.state().ackedSequence, 1);
+  assert.deepEqual([delivery.state().skipped, delivery.state().inFlight], [3, 2]);
+  assertBalanced();
+  await timers.pass(2000);
+  assert.deepEqual(sink.delivered, [1, 2]);
+  assert.doesNotMatch(sink.sent.map(({ body }) => body).join(''), /earshot.gap/);
+  assert.equal(spool.state().ackedSequence, 5);
+  const { received, written, skipped, inFlight, inFlightBytes, queued } = delivery.state();
+  assert.deepEqual([received, written, skipped, inFlight, inFlightBytes, queued], [5, 2, 3, 0, 0, 0]);
+  assertBalanced();
+});
+
+test('gap records of a blocked sink wait like all others', async () => {
+  const { timers, spool, sink, delivery, put, assertBalanced } = setUp(() => BLOCKED, { format: 'har' });
+  put([0]);
+  delivery.start();
+  await timers.pass(1500);
+  spool.put([gapLineOf(1)]);
+  await timers.pass(1000);
+  assert.deepEqual([delivery.state().skipped, spool.state().ackedSequence], [0, 0]);
+  assertBalanced();
+  sink.answer = () => DELIVERED;
+  delivery.unblock();
+  await timers.pass(2000);
+  assert.deepEqual([delivery.state().skipped, delivery.state().written, spool.state().ackedSequence], [1, 1, 2]);
+  assertBalanced();
 });
 
 test('retry: the same id and bytes, with full jitter up to 0.5 s, 1 s, 2 s ... 60 s', async () => {

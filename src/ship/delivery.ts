@@ -8,9 +8,10 @@
  *             |                          | in-part      each record by its own outcome
  *             +--- nothing more taken ---+ blocked      all is held; one probe at a time
  *
- * At least once: a record is acked when the receiver has it, or when it is a durable dead letter. Within one run a batch
- * that is sent again has the same id and the same bytes; halves are new batches. No order is promised, also not for
- * records with the same key: batches overtake each other, and one that failed comes later than those behind it.
+ * At least once: a record is acked when the receiver has it, or when it is a durable dead letter; a gap record for which the
+ * format has no place, at once. Within one run a batch that is sent again has the same id and the same bytes; halves are
+ * new batches. No order is promised, also not for records with the same key: batches overtake each other, and one that
+ * failed comes later than those behind it.
  *
  * When a sink may be tried again is gate.ts's, which batch is tried pieces.ts's. While it is blocked nothing is dropped and,
  * unless it is its own judgement of the content, nothing more taken.
@@ -90,6 +91,7 @@ export class Delivery {
   #received = 0;
   #written = 0;
   #deadLettered = 0;
+  #skipped = 0;
   #errors = 0;
   #retries = 0;
   #bytes = 0;
@@ -174,6 +176,7 @@ export class Delivery {
       received: this.#received,
       written: this.#written,
       deadLettered: this.#deadLettered,
+      skipped: this.#skipped,
       errors: this.#errors,
       retries: this.#retries,
       ratePerS: this.#rate.perSecond(this.#timers.nowMs()),
@@ -303,6 +306,9 @@ export class Delivery {
     this.#inHand++;
     this.#inHandBytes += record.heldBytes;
     if (record.problem !== null) this.#bury([record], record.problem);
+    if (!record.isSkipped) return;
+    this.#skipped++;
+    this.#done([record]);
   }
 
   #sendAll(): void {

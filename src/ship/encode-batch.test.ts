@@ -7,7 +7,7 @@ import { formats } from './formats/format.ts';
 import { openFraming } from './framing.ts';
 import type { Frame } from './record-source.ts';
 import { goesTo, routesOf, routesToSink } from './routes.ts';
-import { callOf, context, encoderOf, frameOf, framingOf, lineOf } from './ship-testing.ts';
+import { callOf, context, encoderOf, frameOf, framingOf, gapLineOf, lineOf } from './ship-testing.ts';
 
 function recordsOf(encoder: RecordEncoder, frame: Frame, after = 0): EncodedRecord[] {
   const cursor = encoder.open(frame, after);
@@ -64,6 +64,29 @@ test('id and key are read from the line as JSON has them', () => {
   const odd = Buffer.from(`{"body":"${'x'.repeat(3000)}","client":{"address":"1.2.3.4"`);
   assert.deepEqual([idOf(odd), keyOf(odd, 'client'), keyOf(odd, 'connection')], ['', '', '']);
 });
+
+test('a gap record has an id and no key', () => {
+  for (const key of ['client', 'connection', 'none'] as const)
+    assert.deepEqual([idOf(gapLineOf(7)), keyOf(gapLineOf(7), key)], ['sensor.abc.0.g7', '']);
+});
+
+for (const name of formatNames) {
+  test(`${name}: ${name === 'jsonl' ? 'gap records go along as they are' : 'gap records are skipped, and the calls beside them are not'}`, () => {
+    const lines = [gapLineOf(1), lineOf(1), gapLineOf(2), lineOf(2)];
+    const records = recordsOf(encoderWith(name), frameOf(1, lines, [0x7fffffff, 1, 0x7fffffff, 1]));
+    const isSkipped = name !== 'jsonl';
+    assert.deepEqual(
+      records.map((record) => [record.id, record.isSkipped, record.problem, record.bytes.length > 0]),
+      [
+        ['sensor.abc.0.g1', isSkipped, null, !isSkipped],
+        ['sensor.abc.0.1', false, null, true],
+        ['sensor.abc.0.g2', isSkipped, null, !isSkipped],
+        ['sensor.abc.0.2', false, null, true],
+      ],
+    );
+    if (!isSkipped) assert.equal(Buffer.from(encoderWith(name).batch(records).body()).toString(), Buffer.concat(lines).toString());
+  });
+}
 
 test('id of a batch: the same for the same records, another for any others', () => {
   const frame = frameOf(1, linesOf(10), Array(10).fill(1));

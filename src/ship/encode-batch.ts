@@ -6,14 +6,15 @@
  *              +-- routes fit this sink? -----+--> EncodedRecord --> EncodedBatch
  *
  * Format jsonl takes the bytes as they are, and nothing is parsed: id and key are read out of the beginning of the line,
- * and only when somebody asks. Other formats parse the line and encode it.
+ * and only when somebody asks. Other formats parse the line and encode it; they have no place for gap records, which are
+ * then done with unsent (`isSkipped`).
  *
  * A record keeps the frame in memory that its line lies in. Where a sink takes only a small part of a frame, that part is
  * copied, so that the memory in use follows the records.
  */
 import { hash } from 'node:crypto';
 import type { ApiCall } from '../normalise/api-call.ts';
-import { SCHEMA } from '../normalise/causes.ts';
+import { GAP_SCHEMA, SCHEMA } from '../normalise/causes.ts';
 import { INDEX_WORDS } from '../policy/masked-call.ts';
 import type { Batch, BatchRecord } from './batch.ts';
 import type { Framing } from './framing.ts';
@@ -35,6 +36,7 @@ const QUOTE = 0x22;
 const ID = Buffer.from('"id":"');
 /** Where the id begins in the records of this version. */
 const ID_AT = `{"schema":"${SCHEMA}","id":"`.length;
+const GAP = Buffer.from(`{"schema":"${GAP_SCHEMA}"`);
 const WHOLE_CLIENT = Buffer.from('","complete":true,"client":{"address":"');
 const CLIENT = Buffer.from('"client":{"address":"');
 const PORT = Buffer.from('","port":');
@@ -61,13 +63,13 @@ function startOfId(line: Buffer): number {
   return at < 0 ? -1 : at + ID.length;
 }
 
-/** Id of the call, read from its line; "" when the line is none of ours. */
+/** Id of the record, read from its line; "" when the line is none of ours. */
 export function idOf(line: Buffer): string {
   const at = startOfId(line);
   return at < 0 ? '' : line.toString('latin1', at, endOf(line, at));
 }
 
-/** "address" or "address:port-address:port", read from the line; "" when it is not where it should be. */
+/** "address" or "address:port-address:port", read from the line; "" when it is not where it should be, or in a gap record. */
 export function keyOf(line: Buffer, key: RecordKey): string {
   if (key === 'none') return '';
   const client = startOfClient(line);
@@ -108,17 +110,28 @@ export class EncodedRecord implements BatchRecord {
   readonly acceptedAtMs: number;
   /** It cannot be encoded, and why. */
   readonly problem: Problem | null;
+  /** The format has no place for it: it is done with and not sent. */
+  readonly isSkipped: boolean;
   /** Delivery's: its number among the records that were taken and are not acked. */
   place = 0;
   readonly #key: RecordKey;
 
-  constructor(sequence: number, line: Buffer, bytes: Buffer, acceptedAtMs: number, key: RecordKey, problem: Problem | null) {
+  constructor(
+    sequence: number,
+    line: Buffer,
+    bytes: Buffer,
+    acceptedAtMs: number,
+    key: RecordKey,
+    problem: Problem | null,
+    isSkipped = false,
+  ) {
     this.sequence = sequence;
     this.line = line;
     this.bytes = bytes;
     this.acceptedAtMs = acceptedAtMs;
     this.#key = key;
     this.problem = problem;
+    this.isSkipped = isSkipped;
   }
 
   get id(): string {
@@ -195,6 +208,7 @@ export class RecordEncoder {
 
   #encode(line: Buffer, sequence: number, acceptedAtMs: number): EncodedRecord {
     if (this.#isLine) return new EncodedRecord(sequence, line, line, acceptedAtMs, this.#key, null);
+    if (startsWith(line, 0, GAP)) return new EncodedRecord(sequence, line, NONE, acceptedAtMs, this.#key, null, true);
     try {
       const call = JSON.parse(line.toString('utf8')) as ApiCall;
       return new EncodedRecord(sequence, line, this.#framing.record(call), acceptedAtMs, this.#key, null);

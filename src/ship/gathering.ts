@@ -77,7 +77,7 @@ export class Gathering {
         if (taken.isPast(record.sequence)) continue;
         record.place = taken.add(record.sequence);
         onTaken(record);
-        if (record.problem === null) this.#put(record);
+        if (record.problem === null && !record.isSkipped) this.#put(record);
         continue;
       }
       if (this.#cursor !== null) {

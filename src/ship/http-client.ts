@@ -12,10 +12,12 @@ import { Pool } from 'undici';
 import type { TlsSettings } from '../base/settings.ts';
 import { Connector } from './connector.ts';
 import { blocked, type Failure, FailureError } from './failure.ts';
+import { failed } from './probe.ts';
+import { probeConnection } from './probe-connection.ts';
 import { NO_SKEW, placeOf, type Skew, type Whom, whomOf } from './problem-words.ts';
 import { aborted, connectionFailure, TooLate } from './problems.ts';
 import { type HttpProxy, type ProxySettings, proxyFor } from './proxy.ts';
-import type { Problem } from './sink.ts';
+import type { ProbeStep, Problem } from './sink.ts';
 import type { Answer } from './status-problems.ts';
 import { TlsFiles } from './tls-options.ts';
 
@@ -153,6 +155,25 @@ export class HttpClient {
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Makes a connection of its own, step by step, and closes it. Never throws. */
+  async probe(): Promise<ProbeStep[]> {
+    const { url, proxy, http2, requestTimeoutMs, clocks } = this.#options;
+    if (this.#files?.material === null) return [failed('tls', this.#files.problem as Problem)];
+    try {
+      return await probeConnection({
+        url,
+        whom: this.whom,
+        proxy: proxyFor(url, proxy),
+        material: this.#files?.material ?? null,
+        http2,
+        limitMs: Math.min(CONNECT_TIMEOUT_MS_MAX, requestTimeoutMs),
+        skew: clocks.skew,
+      });
+    } catch (error) {
+      return [failed('proxy', connectionFailure(error, this.whom, clocks.skew).problem)];
     }
   }
 

@@ -60,8 +60,9 @@ export function day(ms: number): string {
 export function duration(ms: number): string {
   const abs = Math.abs(ms);
   if (abs >= 48 * HOUR_MS) return `${Math.round(abs / (24 * HOUR_MS))} days`;
-  if (abs >= HOUR_MS) return `${Math.floor(abs / HOUR_MS)} h ${Math.round((abs % HOUR_MS) / MINUTE_MS)} min`;
-  return abs >= 2 * MINUTE_MS ? `${Math.round(abs / MINUTE_MS)} min` : `${Math.round(abs / 1000)} s`;
+  const minutes = Math.round(abs / MINUTE_MS);
+  if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return abs >= 2 * MINUTE_MS ? `${minutes} min` : `${Math.round(abs / 1000)} s`;
 }
 
 /** Whether the clock of this machine is so wrong that it may be the cause. */

@@ -7,6 +7,8 @@
  * A hash of the name, not a number: the order of the sinks may change between two runs, and what is in the spool stays.
  */
 const ONE_SINK = 1 << 31;
+/** The word of a record that is for every sink that has a pipeline. */
+export const ALL_PIPELINES = 0x7fffffff;
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 

@@ -16,7 +16,10 @@ export type Outcome =
   /** The receiver does not want this content: 400, 422. One of the records is at fault, or all. */
   | { readonly type: 'refused'; readonly problem: Problem }
   /** Some are delivered; `failed` says which are not (by index) and how it went with each. */
-  | { readonly type: 'in-part'; readonly failed: readonly { readonly index: number; readonly outcome: 'retry' | 'refused'; readonly problem: Problem }[] };
+  | {
+      readonly type: 'in-part';
+      readonly failed: readonly { readonly index: number; readonly outcome: 'retry' | 'refused'; readonly problem: Problem }[];
+    };
 
 export interface Problem {
   /** Kebab-case: "connection-refused", "name-unknown", "certificate-expired", "token-refused", "topic-missing" ... */
@@ -27,9 +30,38 @@ export interface Problem {
   readonly next: string;
 }
 
+/** One step of the way to the receiver, as a probe found it. */
+export interface ProbeStep {
+  readonly name:
+    | 'name'
+    | 'tcp'
+    | 'proxy'
+    | 'tls'
+    | 'token'
+    | 'delivery'
+    | 'brokers'
+    | 'credentials'
+    | 'topic'
+    | 'leaders'
+    | 'rights'
+    | 'file'
+    | 'space'
+    | 'output';
+  readonly ok: boolean;
+  /** What was seen, as a clause; of a step that failed the problem says it. */
+  readonly detail: string;
+  /** Why it failed; of a step that did not, what will be wrong soon or is wrong beside it. */
+  readonly problem: Problem | null;
+}
+
 export interface Sink {
   /** Sends once. Never throws; ends soon after `signal` is aborted. Several may be under way, up to `concurrencyMax`. */
   send(batch: Batch, signal: AbortSignal): Promise<Outcome>;
+  /**
+   * Walks the way to the receiver without sending a record, up to the first step that fails. Each step has a time limit,
+   * that of a request. Never throws; ends soon after `signal` is aborted.
+   */
+  probe(signal: AbortSignal): Promise<readonly ProbeStep[]>;
   readonly concurrencyMax: number;
   /** Largest batch that makes sense, bytes of all records. */
   readonly batchBytesMax: number;

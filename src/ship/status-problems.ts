@@ -40,7 +40,7 @@ export function statusOutcome(answer: Answer, url: URL, whom: Whom, credentials:
       if (misplaced !== null) return misplaced;
       const problem = {
         code: 'content-refused',
-        what: `${whom.Name} refuses the content (${named(status)})${saying(answer)}`,
+        what: `${whom.Name} refuses the content (${namedStatus(status)})${saying(answer)}`,
         next: 'Check that the sink has the format that is expected there; single records that are refused are in the dead-letter log.',
       };
       return { type: 'refused', problem };
@@ -50,7 +50,7 @@ export function statusOutcome(answer: Answer, url: URL, whom: Whom, credentials:
     case 403:
       return blocked(
         'forbidden',
-        `${whom.Name} does not allow this delivery (${named(status)})`,
+        `${whom.Name} does not allow this delivery (${namedStatus(status)})`,
         credentials === ''
           ? 'Set auth of the sink; if none is wanted there, a firewall in front of it may refuse the address of this machine.'
           : `Give ${credentials} the right to deliver there; a firewall in front of it may also refuse the address of this machine.`,
@@ -59,13 +59,13 @@ export function statusOutcome(answer: Answer, url: URL, whom: Whom, credentials:
     case 410:
       return blocked(
         'path-unknown',
-        `There is nothing at ${shownUrl(url.href, url)} (${named(status)})`,
+        `There is nothing at ${shownUrl(url.href, url)} (${namedStatus(status)})`,
         'Correct the path of the URL: the host answers, the path is not there.',
       );
     case 405:
       return blocked(
         'method-refused',
-        `${shownUrl(url.href, url)} takes no POST (${named(status)})`,
+        `${shownUrl(url.href, url)} takes no POST (${namedStatus(status)})`,
         'Correct the path of the URL: that one is there for something else.',
       );
     case 407:
@@ -73,13 +73,13 @@ export function statusOutcome(answer: Answer, url: URL, whom: Whom, credentials:
     case 408:
     case 425:
     case 421:
-      return retry('come-again', `${whom.Name} asks to send it again (${named(status)})`, AGAIN, retryAfterMs(answer, nowMs));
+      return retry('come-again', `${whom.Name} asks to send it again (${namedStatus(status)})`, AGAIN, retryAfterMs(answer, nowMs));
     case 409:
     case 423:
     case 424:
       return retry(
         'busy-with-it',
-        `${whom.Name} is still busy with this batch or with what it belongs to (${named(status)})`,
+        `${whom.Name} is still busy with this batch or with what it belongs to (${namedStatus(status)})`,
         AGAIN,
         retryAfterMs(answer, nowMs),
       );
@@ -88,33 +88,33 @@ export function statusOutcome(answer: Answer, url: URL, whom: Whom, credentials:
         type: 'too-large',
         problem: {
           code: 'too-large',
-          what: `${whom.Name} takes no batch of this size (${named(status)})`,
+          what: `${whom.Name} takes no batch of this size (${namedStatus(status)})`,
           next: 'It is cut in halves by itself; lower batch.bytesMax, so that this is not needed.',
         },
       };
     case 415:
       return blocked(
         'media-type-refused',
-        `${whom.Name} does not take this kind of content (${named(status)})`,
+        `${whom.Name} does not take this kind of content (${namedStatus(status)})`,
         'Set another format, compression: none, or the Content-Type that it wants in headers.',
       );
     case 429:
       return retry(
         'too-many-requests',
-        `${whom.Name} takes less at present (${named(status)})`,
+        `${whom.Name} takes less at present (${namedStatus(status)})`,
         'It is sent more slowly by itself; ask for a larger quota if this stays.',
         retryAfterMs(answer, nowMs),
       );
     case 431:
       return blocked(
         'header-refused',
-        `${whom.Name} does not take header fields of this size (${named(status)})`,
+        `${whom.Name} does not take header fields of this size (${namedStatus(status)})`,
         'Shorten the headers of the sink; a token may be too long as well.',
       );
     default:
       return blocked(
         'status-unexpected',
-        `${whom.Name} answers ${named(status)}${saying(answer)}`,
+        `${whom.Name} answers ${namedStatus(status)}${saying(answer)}`,
         'Ask who runs it what that means there, then correct the URL, the headers or the credentials of the sink.',
       );
   }
@@ -163,21 +163,26 @@ function serverTrouble(answer: Answer, whom: Whom, nowMs: number): Failure {
     case 504:
       return retry(
         'behind-it-silent',
-        `${whom.Name} does not reach the service behind it (${named(answer.status)})`,
+        `${whom.Name} does not reach the service behind it (${namedStatus(answer.status)})`,
         `Look at that service. ${AGAIN}`,
         afterMs,
       );
     case 503:
-      return retry('unavailable', `${whom.Name} is not available at present (${named(503)})`, `Look at its state. ${AGAIN}`, afterMs);
+      return retry('unavailable', `${whom.Name} is not available at present (${namedStatus(503)})`, `Look at its state. ${AGAIN}`, afterMs);
     case 511:
       return retry(
         'not-an-api',
-        `The network wants a login before it lets anything through (${named(511)})`,
+        `The network wants a login before it lets anything through (${namedStatus(511)})`,
         `Have this sensor let through. ${AGAIN}`,
         afterMs,
       );
     default:
-      return retry('server-error', `${whom.Name} fails (${named(answer.status)})${saying(answer)}`, `Look at its log. ${AGAIN}`, afterMs);
+      return retry(
+        'server-error',
+        `${whom.Name} fails (${namedStatus(answer.status)})${saying(answer)}`,
+        `Look at its log. ${AGAIN}`,
+        afterMs,
+      );
   }
 }
 
@@ -194,7 +199,7 @@ function redirected(answer: Answer, url: URL, whom: Whom): Failure {
 function unauthorised(answer: Answer, whom: Whom, credentials: string, skew: Skew): Failure {
   // RFC 6750, section 3.1: one of a few words; the description may hold anything and is not shown.
   const error = /\berror="?([a-z_]{1,40})"?/.exec(answer.header('www-authenticate'))?.[1];
-  const said = error === undefined ? named(401) : `${named(401)}, ${error}`;
+  const said = error === undefined ? namedStatus(401) : `${namedStatus(401)}, ${error}`;
   if (credentials === '') {
     return blocked('credentials-missing', `${whom.Name} wants credentials (${said})`, 'Set auth of the sink.');
   }
@@ -230,6 +235,7 @@ const names: Readonly<Record<number, string>> = {
   408: 'Request Timeout',
   409: 'Conflict',
   410: 'Gone',
+  411: 'Length Required',
   413: 'Content Too Large',
   415: 'Unsupported Media Type',
   421: 'Misdirected Request',
@@ -245,7 +251,7 @@ const names: Readonly<Record<number, string>> = {
   511: 'Network Authentication Required',
 };
 
-function named(status: number): string {
+export function namedStatus(status: number): string {
   return status in names ? `${status} ${names[status]}` : String(status);
 }
 
@@ -259,10 +265,10 @@ function saying(answer: Answer): string {
 /** For one record of a reply that says how it went with each. */
 export function itemProblem(status: number, whom: Whom): Problem {
   return status === 429 || status >= 500 || status === 408
-    ? { code: 'record-not-taken', what: `${whom.Name} did not take a record (${named(status)})`, next: AGAIN }
+    ? { code: 'record-not-taken', what: `${whom.Name} did not take a record (${namedStatus(status)})`, next: AGAIN }
     : {
         code: 'record-refused',
-        what: `${whom.Name} refuses a record (${named(status)})`,
+        what: `${whom.Name} refuses a record (${namedStatus(status)})`,
         next: 'Look at it in the dead-letter log, and at the format of the sink.',
       };
 }

@@ -227,8 +227,6 @@ test('and a secret file that is missing', async (t) => {
 
 test('settings of a sink that can never work', async (t) => {
   const edge = await edgeFor(t);
-  const url = edge.url.replace('https://', 'https://user:word@');
-  await startsNot(place({ sinks: edgeSink(edge, { url }) }), /Cannot use the sink edge: its url holds a user or a password/);
   const headers = { host: 'elsewhere' };
   await startsNot(place({ sinks: edgeSink(edge, { headers }) }), /Cannot use the sink edge: the header field "host" cannot be set/);
 });
@@ -256,7 +254,7 @@ test('a spool of a later version', async () => {
 
 test('a directory that cannot be written', async () => {
   const blocked = file('no-folder', '');
-  await startsNot(place({ spool: { directory: join(blocked, 'spool') } }), /no-folder.*(no directory|not a directory)/);
+  await startsNot(place({ spool: { directory: join(blocked, 'spool') } }), /no-folder.*no directory/);
   if (process.getuid?.() === 0) {
     await startsNot(place({ spool: { directory: '/proc/earshot/spool' } }), /\/proc\/earshot/);
     return;

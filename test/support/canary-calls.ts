@@ -203,7 +203,8 @@ function codeBody(body: Buffer<ArrayBufferLike>, next: Random): readonly [string
 function write(start: string, d: Draft, next: Random): Buffer {
   const headers = [...d.headers];
   const [coding, content] = codeBody(d.body, next);
-  if (d.type !== '' && content.length > 0) headers.push(['Content-Type', d.type]);
+  // First, so that it is there when the head is cut: without it nobody can tell CSV from text.
+  if (d.type !== '' && content.length > 0) headers.unshift(['Content-Type', d.type]);
   if (coding !== '') headers.push(['Content-Encoding', coding]);
   const isChunked = d.trailers.length > 0 || (content.length > 0 && next(3) === 0);
   if (isChunked) headers.push(['Transfer-Encoding', 'chunked']);

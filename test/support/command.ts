@@ -16,7 +16,11 @@ export interface Ended {
 
 /** Runs to its end; beside it the test goes on, so that a server of the test can answer it. */
 export async function earshot(args: readonly string[], stdio: 'pipe' | number = 'pipe'): Promise<Ended> {
-  const child = spawn(program[0], [...program.slice(1), ...args], { stdio: ['ignore', stdio, 'pipe'], timeout: LIMIT_MS });
+  const child = spawn(program[0], [...program.slice(1), ...args], {
+    stdio: ['ignore', stdio, 'pipe'],
+    timeout: LIMIT_MS,
+    killSignal: 'SIGKILL',
+  });
   const said = { out: '', err: '' };
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     said.out += text;

@@ -13,6 +13,8 @@ import { ask } from '../../src/app/control/client.ts';
 import type { SensorReport } from '../../src/app/report.ts';
 import type { Settings } from '../../src/base/settings.ts';
 import type { ApiCall } from '../../src/normalise/api-call.ts';
+import { GAP_SCHEMA } from '../../src/normalise/causes.ts';
+import type { GapRecord } from '../../src/normalise/gap-record.ts';
 import type { Namespace } from './netns.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -48,6 +50,9 @@ export interface Ended {
   readonly log: readonly LogLine[];
   readonly stderr: string;
   readonly calls: readonly CallLine[];
+  /** The same as whole records. */
+  readonly records: readonly ApiCall[];
+  readonly gaps: readonly GapRecord[];
   /** Milliseconds from the signal to the end. */
   readonly stopMs: number;
 }
@@ -170,12 +175,18 @@ export class LiveSensor {
     }
   }
 
-  /** The calls in the output file. */
-  calls(): CallLine[] {
-    if (!existsSync(this.outputPath)) return [];
+  /** What is in the output file: calls, and gap records. */
+  output(): Pick<Ended, 'records' | 'gaps'> {
+    if (!existsSync(this.outputPath)) return { records: [], gaps: [] };
     const lines = readFileSync(this.outputPath, 'utf8').split('\n');
     assert.equal(lines.pop(), '', 'the output ends with a whole line');
-    return lines.map((line) => lineOf(JSON.parse(line) as ApiCall));
+    const all = lines.map((line) => JSON.parse(line) as ApiCall | GapRecord);
+    return { records: all.filter((one) => one.schema !== GAP_SCHEMA), gaps: all.filter((one) => one.schema === GAP_SCHEMA) };
+  }
+
+  /** The calls in the output file. */
+  calls(): CallLine[] {
+    return this.output().records.map(lineOf);
   }
 
   signal(name: NodeJS.Signals): void {
@@ -187,7 +198,8 @@ export class LiveSensor {
   async ended(limitMs = STOP_LIMIT_MS): Promise<Ended> {
     const startedMs = Date.now();
     const exit = await this.exit(limitMs);
-    return { ...exit, log: this.log(), calls: this.calls(), stopMs: Date.now() - startedMs };
+    const output = this.output();
+    return { ...exit, log: this.log(), ...output, calls: output.records.map(lineOf), stopMs: Date.now() - startedMs };
   }
 
   /** Waits for its end. */

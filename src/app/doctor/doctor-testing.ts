@@ -69,6 +69,7 @@ export function evidence(traffic: Traffic | null, changes: Partial<Evidence> = {
     sensor: null,
     sensorSilent: 'there is no such socket',
     traffic,
+    delivery: null,
     ...changes,
   };
 }

@@ -1,7 +1,8 @@
 /**
  * `earshot doctor`: walks the path of a packet and names the first step that is broken, with what to do.
  *
- *   inspect what is there  ->  ask the running sensor  ->  listen, or let it listen (--live)  ->  diagnose  ->  say
+ *   inspect what is there  ->  ask the running sensor  ->  try the ways to the sinks  ->  listen, or let it listen (--live)
+ *   ->  diagnose  ->  say
  */
 import { setTimeout } from 'node:timers/promises';
 import { loadSettings } from '../../base/config.ts';
@@ -15,6 +16,7 @@ import type { SensorReport } from '../report.ts';
 import { coloursOf, widthOf } from '../terminal.ts';
 import type { ConfigurationEvidence, Evidence, Refusal, Traffic } from './evidence.ts';
 import { inspectEndpoints, inspectFilter, inspectInterfaces, inspectRights, refusalOf } from './inspect.ts';
+import { inspectDelivery } from './inspect-delivery.ts';
 import { renderDiagnosis } from './render.ts';
 import { trafficBetween } from './sensor-traffic.ts';
 import { type Diagnosis, diagnose } from './steps.ts';
@@ -66,6 +68,8 @@ async function gather(options: DoctorOptions): Promise<Evidence> {
     interfaces: inspectInterfaces(settings),
     endpoints: inspectEndpoints(settings, sensor),
     filter: inspectFilter(settings),
+    // Before anybody listens: what is sent here is no traffic of others.
+    delivery: await inspectDelivery(settings),
     sensor,
     sensorSilent: silent,
   };

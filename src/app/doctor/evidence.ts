@@ -2,6 +2,7 @@
  * Evidence: all that the doctor looked at, as plain data. The steps (steps.ts) judge it and look at nothing else, so that a
  * judgement can be repeated from the same evidence. Names, numbers and ports only: nothing of what calls carry.
  */
+import type { ProbeStep } from '../../ship/sink.ts';
 import type { SensorReport } from '../report.ts';
 
 export interface Evidence {
@@ -19,6 +20,8 @@ export interface Evidence {
   readonly sensorEnded?: boolean;
   /** What arrived; null when nobody listened. */
   readonly traffic: Traffic | null;
+  /** Where calls are kept and sent to; null where no sink is configured. */
+  readonly delivery: DeliveryEvidence | null;
 }
 
 /** A refusal: what happened, why, and what to do. The parts of a SensorError. */
@@ -195,4 +198,53 @@ export interface ConnectionsSeen {
   readonly kind: string;
   readonly port: number;
   readonly connections: number;
+}
+
+export interface DeliveryEvidence {
+  /** null: the spool keeps its calls in memory. */
+  readonly disk: DiskEvidence | null;
+  readonly spool: SpoolEvidence;
+  readonly sinks: readonly SinkEvidence[];
+}
+
+/** The filesystem that the spool lies on. */
+export interface DiskEvidence {
+  readonly directory: string;
+  /** The directory that was looked at: that of the spool, or the nearest above it that is there. */
+  readonly looked: string;
+  /** Why this user cannot write there; "" when he can. */
+  readonly unwritable: string;
+  /** null: the filesystem does not say. */
+  readonly freeBytes: number | null;
+  readonly freeBytesMin: number;
+  /** null: the filesystem has no fixed number of them. */
+  readonly freeFiles: number | null;
+}
+
+export interface SpoolEvidence {
+  readonly directory: string;
+  readonly level: 'memory' | 'os' | 'disk';
+  /** It cannot be read; null when it can, or is not there yet. */
+  readonly refused: Refusal | null;
+  /** Process that uses it; -1: nobody, 0: one that does not say. */
+  readonly usedBy: number;
+  readonly records: number;
+  readonly bytes: number;
+  readonly bytesMax: number;
+  /** Damaged or missing parts, a clause each, and files in quarantine. */
+  readonly problems: readonly string[];
+  readonly quarantinedFiles: number;
+  /** Ids of keys that parts of it are encrypted with and that the configuration does not give. */
+  readonly missingKeys: readonly string[];
+  readonly waiting: readonly { readonly name: string; readonly queued: number; readonly oldestAtMs: number }[];
+  /** When this was looked at. */
+  readonly atMs: number;
+}
+
+export interface SinkEvidence {
+  readonly name: string;
+  /** Its settings cannot be used. */
+  readonly refused: Refusal | null;
+  /** The way to the receiver, up to the first step that failed. */
+  readonly steps: readonly ProbeStep[];
 }

@@ -199,6 +199,128 @@ const table = {
     meaning: 'The time of packets and the clock of this machine differ.',
     next: 'Let the clock be set by NTP or chrony; when the machine was suspended or the clock was set just now, look again.',
   },
+  // disk and spool
+  'disk-full': {
+    severity: 'broken',
+    meaning: 'A filesystem on which calls are kept or written has too little room, or no room for another file.',
+    next: 'Free some space there, name a directory on another filesystem, or lower spool.freeBytesMin.',
+  },
+  'spool-unwritable': {
+    severity: 'broken',
+    meaning: 'The directory of the spool cannot be written or read.',
+    next: 'Give the user of the sensor that directory (chown), or name another one in spool.directory.',
+  },
+  'spool-locked': {
+    severity: 'broken',
+    meaning: 'Another process than the running sensor uses the directory of the spool: no two can.',
+    next: 'Stop that process, or name another directory in spool.directory.',
+  },
+  'spool-newer': {
+    severity: 'broken',
+    meaning: 'The spool was written by a later version of Earshot.',
+    next: 'Run the version that wrote it, or name another directory in spool.directory.',
+  },
+  'spool-key': {
+    severity: 'broken',
+    meaning: 'The key of the spool is missing or is no key, or a part of the spool is encrypted with one that is not given.',
+    next: 'Give the key in spool.encryptionKey, and those of before in spool.oldEncryptionKeys.',
+  },
+  // the way to each sink
+  'sink-name-unknown': {
+    severity: 'broken',
+    meaning: 'The name of a sink, of its proxy or of a broker cannot be resolved.',
+    next: 'Correct the name, or the name servers of this machine (getent hosts NAME).',
+  },
+  'sink-unreachable': {
+    severity: 'broken',
+    meaning: 'Nobody answers where a sink should be: refused, no route, or silence.',
+    next: 'Check address and port, whether the service there runs, and the firewalls on the way.',
+  },
+  'sink-proxy': {
+    severity: 'broken',
+    meaning: 'The proxy on the way to a sink cannot be reached, wants a user and a password, or does not open the way.',
+    next: 'Correct proxy, proxyUser and proxyPassword of the sink, or have the way allowed there.',
+  },
+  'sink-tls': {
+    severity: 'broken',
+    meaning: 'TLS with a sink does not come about, or the files that it needs here cannot be used.',
+    next: 'Check port and scheme of the URL and the files of tls.',
+  },
+  'sink-certificate-untrusted': {
+    severity: 'broken',
+    meaning: 'The certificate of a sink is signed by somebody who is not trusted here: your own CA, or one that inspects TLS on the way.',
+    next: 'Put the certificate of your own CA into tls.caFile, or have this sensor exempted from the inspection.',
+  },
+  'sink-certificate-expired': {
+    severity: 'broken',
+    meaning: 'A certificate of a sink is not valid any more, or not yet.',
+    next: 'Have it renewed there; look at the clock of this machine as well.',
+  },
+  'sink-certificate-name': {
+    severity: 'broken',
+    meaning: 'The certificate of a sink is for another name than the one that it is called by.',
+    next: 'Write the URL with a name that the certificate has, or set tls.serverName to it.',
+  },
+  'sink-certificate': {
+    severity: 'broken',
+    meaning: 'The certificate of a sink is not good for another reason: it was revoked, or is of a wrong kind.',
+    next: 'Have it replaced there.',
+  },
+  'sink-client-certificate': {
+    severity: 'broken',
+    meaning: 'A sink wants a client certificate, or does not take that of this sensor.',
+    next: 'Set tls.certificateFile and tls.keyFile to a certificate that it accepts.',
+  },
+  'sink-certificate-ends': {
+    severity: 'warning',
+    meaning: 'The certificate of a sink, or that of this sensor, ends within 14 days, or has ended.',
+    next: 'Have it renewed in time: nothing is delivered afterwards.',
+  },
+  'sink-token': {
+    severity: 'broken',
+    meaning: 'There is no token for a sink: the token end-point cannot be reached or refuses; or the sink refuses the token.',
+    next: 'Correct auth of the sink: tokenUrl, clientId, clientSecret, scope.',
+  },
+  'sink-credentials': {
+    severity: 'broken',
+    meaning: 'A sink wants credentials, or does not accept those that it is shown.',
+    next: 'Correct auth or sasl of the sink.',
+  },
+  'sink-forbidden': {
+    severity: 'broken',
+    meaning: 'A sink knows who asks, and does not allow it to deliver (403).',
+    next: 'Have the right to deliver granted; a firewall in front of the sink may refuse too.',
+  },
+  'sink-url': {
+    severity: 'broken',
+    meaning: 'What answers at the URL of a sink is not what calls can be delivered to: nothing there (404), a redirect, a web page.',
+    next: 'Correct the URL of the sink.',
+  },
+  'sink-slow': {
+    severity: 'broken',
+    meaning: 'A sink takes the connection and does not answer in time.',
+    next: 'Look at how busy it is.',
+  },
+  'sink-unavailable': {
+    severity: 'broken',
+    meaning: 'A sink answers, and cannot take anything at present (429, 5xx; Kafka: no leader, too few replicas).',
+    next: 'Look at its state and its log. It is tried again by itself.',
+  },
+  'sink-topic': {
+    severity: 'broken',
+    meaning: 'The topic of a Kafka sink does not exist, or takes no records.',
+    next: 'Make the topic, or correct the name.',
+  },
+  'sink-acl': {
+    severity: 'broken',
+    meaning: 'The cluster does not let the user of a Kafka sink write to its topic.',
+    next: 'Give the user Write and Describe on the topic: kafka-acls.sh --add --producer.',
+  },
+  'sink-file': {
+    severity: 'broken',
+    meaning: 'The file of a sink cannot be written: its folder is missing, or the rights are.',
+    next: 'Make the folder, and let the user of the sensor write there.',
+  },
   // the running sensor
   'not-running': {
     severity: 'note',

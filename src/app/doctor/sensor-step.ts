@@ -2,6 +2,7 @@
 import type { SensorReport, WorkerReport } from '../report.ts';
 import { sentence } from '../terminal.ts';
 import { count, longTime, share } from '../units.ts';
+import { judgedHere } from './delivery-steps.ts';
 import type { Evidence } from './evidence.ts';
 import { asFindingCode, type Finding, finding } from './findings.ts';
 import { type Judgement, judged, type Step, several, skipped } from './judgement.ts';
@@ -13,7 +14,7 @@ const ENDED_NEXT = 'Look into its log for the reason, and start it again: earsho
 
 export const sensorStep: Step = { name: 'sensor', judge: sensor };
 
-function sensor({ sensor: report, sensorSilent, sensorEnded, traffic }: Evidence): Judgement {
+function sensor({ sensor: report, sensorSilent, sensorEnded, traffic, delivery }: Evidence): Judgement {
   const bugs = traffic?.heardBy === 'doctor' ? traffic.observed.bugs : 0;
   const own = bugs === 0 ? null : finding('sensor-bug', 'Packets hit a fault of Earshot itself.', several(bugs, 'packet'));
   if (report === null) {
@@ -27,6 +28,7 @@ function sensor({ sensor: report, sensorSilent, sensorEnded, traffic }: Evidence
   if (own !== null) findings.push(own);
   for (const { code, what, next } of report.health.faults) {
     const known = asFindingCode(code);
+    if (delivery !== null && judgedHere.has(code)) continue;
     if (known !== null && !findings.some((f) => f.code === known))
       findings.push(finding(known, sentence(what), 'says the running sensor', { next }));
   }

@@ -12,7 +12,7 @@ import { type FindingCode, findingKinds } from './findings.ts';
 import type { Step } from './judgement.ts';
 import { lookUnfiltered } from './observe.ts';
 import { trafficBetween } from './sensor-traffic.ts';
-import { diagnose, steps } from './steps.ts';
+import { diagnose, stepsOf } from './steps.ts';
 
 const calls = makeCalls({ connections: 12, callsEach: 4 });
 const vxlan = wrapAll(calls, inVxlan(7));
@@ -290,7 +290,7 @@ test('the counters of a running sensor are evidence too', () => {
 
 test('a later stage adds a step of its own', () => {
   const spool: Step = { name: 'spool', judge: () => ({ verdict: 'ok', evidence: 'room for two days', findings: [] }) };
-  assert.equal(diagnose(evidence(null), [...steps, spool]).steps.at(-1)?.evidence, 'room for two days');
+  assert.equal(diagnose(evidence(null), [...stepsOf(evidence(null)), spool]).steps.at(-1)?.evidence, 'room for two days');
 });
 
 test('every code has a meaning and says what to do', () => {

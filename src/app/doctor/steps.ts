@@ -1,8 +1,9 @@
 /**
- * The walk: the path of a packet as a list of steps, from the configuration to the calls. Each step judges the evidence and
- * looks at nothing else. What comes later on the path (a spool, a sink) is one more step at its place in the list, and one
- * more part of the evidence.
+ * The walk: the path of a packet as a list of steps, from the configuration to the calls and on to the sinks. Each step
+ * judges the evidence and looks at nothing else. What comes later on the path is one more step at its place in the list,
+ * and one more part of the evidence.
  */
+import { deliverySteps } from './delivery-steps.ts';
 import type { Evidence } from './evidence.ts';
 import { type Finding, severities } from './findings.ts';
 import type { Judgement, Step } from './judgement.ts';
@@ -10,7 +11,10 @@ import { sensorStep } from './sensor-step.ts';
 import { setupSteps } from './setup-steps.ts';
 import { trafficSteps } from './traffic-steps.ts';
 
-export const steps: readonly Step[] = [...setupSteps, ...trafficSteps, sensorStep];
+/** The walk over this evidence: the way to each sink has steps of its own. */
+export function stepsOf(e: Evidence): readonly Step[] {
+  return [...setupSteps, ...trafficSteps, ...deliverySteps(e), sensorStep];
+}
 
 export interface StepResult extends Judgement {
   readonly step: string;
@@ -27,7 +31,7 @@ export interface Diagnosis {
 }
 
 /** Walks the steps over the evidence. */
-export function diagnose(e: Evidence, list: readonly Step[] = steps): Diagnosis {
+export function diagnose(e: Evidence, list: readonly Step[] = stepsOf(e)): Diagnosis {
   const results = list.map((step) => ({ step: step.name, ...step.judge(e) }));
   const before = new Set(
     results.filter(({ step }) => step !== sensorStep.name).flatMap((result) => result.findings.map(({ code }) => code)),

@@ -479,6 +479,13 @@ export const metrics: readonly Metric[] = [
     'type',
   ),
   counter(
+    'delivery_skipped_gap_records_total',
+    'Gap records (calls were left out because of overload) for which the format of a sink has no place.',
+    perSink((s) => s.skipped),
+    'sink',
+    'type',
+  ),
+  counter(
     'delivery_expired_calls_total',
     'Calls for a sink that went unsent because the spool reached its quota or age.',
     perSink((s) => s.expired),

@@ -21,7 +21,7 @@ import type { ActionName, MaskingSpec } from '../spec.ts';
 import { addEdit, REPLACEMENT_BYTES_MAX, replacementRoom } from './edits.ts';
 import { ESCAPED_BYTES_MAX, isJsonNumber, writeEscaped } from './escape.ts';
 import { createFf1, type Ff1 } from './ff1.ts';
-import { JWT_BYTES_MAX, maskClaims } from './jwt-claims.ts';
+import { isOpaque, JWT_BYTES_MAX, maskClaims } from './jwt-claims.ts';
 import { type KeyedHash, keyedHash } from './keyed-hash.ts';
 import { literalsPart } from './layout.ts';
 import { keepLastFour, PARTIAL_BYTES_MAX, preserveFormat } from './partial.ts';
@@ -147,6 +147,10 @@ function replace(at: number, end: number, rule: number, form: number): void {
 }
 
 function compute(at: number, end: number, rule: number, valueAt: number, valueEnd: number, form: number): void {
+  if (A[rule] === JWT_CLAIMS && isOpaque(valueAt, valueEnd)) {
+    replace(at, end, rule, form);
+    return;
+  }
   const room = replacementRoom();
   if (room === 0) {
     addEdit(at, end, rule, NULL_AT, NULL_AT);

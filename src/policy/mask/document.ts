@@ -40,6 +40,7 @@ import {
 } from './media-type.ts';
 import { maskMultipart, resetMultipart } from './multipart.ts';
 import { foundInside, nestingNow, putUnreadable } from './put.ts';
+import { resetQuick } from './quick.ts';
 import { clearStack } from './stack.ts';
 import { maskText, walkText } from './text.ts';
 import { walkUrl } from './url.ts';
@@ -68,6 +69,7 @@ walkers.document = walkDocument;
 export function resetDocuments(spec: MaskingSpec): void {
   resetBinary(spec);
   resetInspect(spec);
+  resetQuick(spec);
 }
 
 /** Masks [at, end), a body with this media type (typeAt = typeEnd: none). Adds edits from left to right. */
@@ -137,8 +139,14 @@ function maskUnlabelled(at: number, end: number, isCut: boolean, p: number, isTe
     else maskText(broken, end, isCut);
   } else if (first === LESS) maskMarkup(p, end, isCut);
   else if (looksForm(p, end)) maskForm(p, end, isCut);
-  else if (!isText && first === HYPHEN && p + 2 < end && B[p + 1] === HYPHEN && B[p + 2] > 32) maskMultipart(p, end, isCut, 0, 0);
+  else if (!isText && first === HYPHEN && p + 2 < end && B[p + 1] === HYPHEN && B[p + 2] > 32 && !isPem(p, end))
+    maskMultipart(p, end, isCut, 0, 0);
   else maskText(at, end, isCut);
+}
+
+/** `-----BEGIN `: RFC 7468, and no boundary. */
+function isPem(at: number, end: number): boolean {
+  return at + 11 <= end && B.toString('latin1', at, at + 11) === '-----BEGIN ';
 }
 
 /** Labelled as JSON. */

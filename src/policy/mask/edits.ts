@@ -9,13 +9,16 @@
  * Row of 8 words: at, end, rule, replacement at, replacement end, field at, field end, place.
  *
  * Bounds: EDITS_MAX edits of one source; when more is found, or the region of replacements is full, everything from there
- * to the end of the source is one edit (`limit.policy.edits`): closed, never open.
+ * to the end of the source is one edit, `*unreadable*` (`limit.policy.edits`): closed, never open.
  */
 import { bytes } from '../../base/arena.ts';
 import { raise, weird } from '../../base/weird.ts';
 import { FIELD_BYTES_MAX, writeField } from './field.ts';
 import { textsPart } from './layout.ts';
 import { place } from './place.ts';
+import { copyBytes } from './quick-kernels.ts';
+import { UNREADABLE_TEXT } from './stack.ts';
+import { UNREADABLE } from './unreadable.ts';
 
 const B = bytes;
 const P = place;
@@ -33,6 +36,9 @@ let count = 0;
 let textsTop = TEXTS_AT;
 /** From here on everything is masked; 0 while there was room. */
 let closedAt = 0;
+let closedPlace = 0;
+const CLOSED_AT = UNREADABLE_TEXT.at + 1;
+const CLOSED_BYTES = UNREADABLE_TEXT.end - 1 - CLOSED_AT;
 
 /** Forgets the edits and the texts of the call before. */
 export function resetEdits(): void {
@@ -53,13 +59,16 @@ export function editCount(): number {
   return count;
 }
 
-/** Takes back all but the first `n`: a walker that looked into a value masks the value as a whole. */
-export function cutEdits(n: number): void {
-  if (n < count) count = n;
+let asked = 0;
+
+/** How often something was to be edited, whether there was room or not: the same before and after, nothing was found in between. */
+export function editsAsked(): number {
+  return asked;
 }
 
-export function ruleOfEdit(i: number): number {
-  return E[ROW * i + 2];
+/** Takes back all but the first `n`: what follows them is walked again. What was closed stays closed. */
+export function cutEdits(n: number): void {
+  if (n < count) count = n;
 }
 
 /** Where a replacement may be written: at most REPLACEMENT_BYTES_MAX bytes; 0 when the region is full. */
@@ -72,10 +81,16 @@ export function replacementRoom(): number {
  * until the call is over. Must not lie before an edit that is already there.
  */
 export function addEdit(at: number, end: number, rule: number, textAt: number, textEnd: number): void {
-  if (closedAt !== 0) return;
+  asked++;
+  if (closedAt !== 0) {
+    // After `cutEdits` the walk may have come back to a place before.
+    if (at < closedAt) closedAt = at;
+    return;
+  }
   if (count >= EDITS_MAX || replacementRoom() === 0) {
     raise(TOO_MANY);
     closedAt = at;
+    closedPlace = P[0];
     return;
   }
   if (textAt === textsTop) textsTop = textEnd;
@@ -115,17 +130,27 @@ export function applyEdits(at: number, end: number, to: number, toEnd: number, f
     const n = E[r] - p;
     const text = E[r + 4] - E[r + 3];
     if (o + n + text > toEnd) return -1;
-    B.copyWithin(o, p, E[r]);
+    copyBytes(p, E[r], o);
     o += n;
-    B.copyWithin(o, E[r + 3], E[r + 4]);
+    copyBytes(E[r + 3], E[r + 4], o);
     notePlace(E[r + 2], E[r + 7], E[r + 5], E[r + 6], o - from, o - from + text);
     o += text;
     p = E[r + 1];
   }
   const rest = (closedAt === 0 ? end : Math.max(p, closedAt)) - p;
   if (o + rest > toEnd) return -1;
-  B.copyWithin(o, p, p + rest);
-  return o + rest;
+  copyBytes(p, p + rest, o);
+  o += rest;
+  if (closedAt === 0) return o;
+  if (o + CLOSED_BYTES > toEnd) return -1;
+  B.copyWithin(o, CLOSED_AT, CLOSED_AT + CLOSED_BYTES);
+  notePlace(UNREADABLE, closedPlace, 0, 0, o - from, o - from + CLOSED_BYTES);
+  return o + CLOSED_BYTES;
+}
+
+/** Where the part that is masked as a whole begins; beyond all sources when there is none. */
+export function closedFrom(): number {
+  return closedAt === 0 ? 0x7fffffff : closedAt;
 }
 
 /** A place for the report; beyond PLACES_MAX they are only counted. */
@@ -154,6 +179,12 @@ export function shiftOf(at: number, cursor: Int32Array): number {
 /** Places that are in the report so far. */
 export function placesNoted(): number {
   return placesCount;
+}
+
+/** Takes back all places but the first `n`: the copy that they lie in is not used. */
+export function cutPlaces(n: number, found: number): void {
+  placesCount = n;
+  foundCount = found;
 }
 
 /** From place `first` on, places count from what `startOf` gives for them. */

@@ -4,15 +4,16 @@
  *
  * Bound: below DEPTH_MAX levels, names are counted and not kept; the path ends with "..." there.
  */
-import { bytes } from '../../base/arena.ts';
+import { bytes, words } from '../../base/arena.ts';
 import { writeNumber } from '../../normalise/json.ts';
+import { copyBytes, PATH } from './quick-kernels.ts';
 
 const B = bytes;
 const DEPTH_MAX = 64;
 const NAME_BYTES_MAX = 64;
 const DOT = 46;
-/** Two words a level: start and end of the name, or the number and -1. */
-const stack = new Int32Array(2 * DEPTH_MAX);
+/** Two words a level: start and end of the name, or the number and -1. In the arena, so that kernels write it as well. */
+const stack = words.subarray(PATH >> 2, (PATH >> 2) + 2 * DEPTH_MAX);
 const S = stack;
 let depth = 0;
 
@@ -68,7 +69,7 @@ export function writeField(to: number): number {
     if (end < 0) o = writeNumber(o, at);
     else {
       const n = Math.min(end - at, NAME_BYTES_MAX);
-      B.copyWithin(o, at, at + n);
+      copyBytes(at, at + n, o);
       o += n;
     }
   }

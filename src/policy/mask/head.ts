@@ -14,13 +14,16 @@ import { bytes, words } from '../../base/arena.ts';
 import { raise, weird } from '../../base/weird.ts';
 import * as t from '../../http/transaction.ts';
 import { locateTarget, target } from '../../normalise/target.ts';
-import { maskHeaderValue } from './document.ts';
-import { adjustPlaces, applyEdits, beginEdits, hasEdits, placesNoted, shiftOf } from './edits.ts';
+import { adjustPlaces, applyEdits, beginEdits, closedFrom, editsAsked, hasEdits, placesNoted, shiftOf } from './edits.ts';
 import { pushName, resetField } from './field.ts';
 import { maskQuery } from './form.ts';
-import { inspectName, inspectValue } from './inspect.ts';
+import { kindOfField, maskValueOf, OTHER } from './header-value.ts';
+import { inspectName, inspectValue, nameAtHand, nameRule, noName, setNameAtHand } from './inspect.ts';
 import { maskPath } from './path.ts';
 import { HEADER, HOST, METHOD, OF_RESPONSE, PATH, place, QUERY, REASON, TRAILER } from './place.ts';
+import { putUnreadable } from './put.ts';
+import { factsOfName, keepName, keepValue, nextField } from './quick.ts';
+import { DENIED_SHIFT, IS_SPECIAL, KIND_OF_KEY_SHIFT, KIND_SHIFT, RULE_SHIFT } from './quick-kernels.ts';
 import { HIDDEN_NAME } from './stack.ts';
 import { PLAIN } from './value.ts';
 
@@ -32,6 +35,7 @@ const TOO_LONG = weird('limit.policy.head_bytes');
 const HEAD_BYTES_MAX = 65_000;
 const QUESTION_MARK = 63;
 const HASH = 35;
+const LF = 10;
 const cursor = new Int32Array(2);
 
 /**
@@ -44,26 +48,28 @@ export function maskHead(k: number, side: number, to: number, toEnd: number): nu
   let o = to;
   if (block !== 0) {
     beginEdits();
-    if (side === t.REQUEST) maskRequestLine(k, s, block);
-    else maskReason(s, block);
-    P[0] = side === t.REQUEST ? HEADER : HEADER + OF_RESPONSE;
     const n = K[s + t.S_FIELDS];
-    const table = t.fieldTable(block, K[s + t.S_HEAD_BYTES]);
-    maskFields(block, table, n);
+    const length = K[s + t.S_HEAD_BYTES];
+    // A head that ends in the middle of a line ends in the middle of its last value.
+    const isCut = length > 0 && B[block + length - 1] !== LF;
+    if (side === t.REQUEST) maskRequestLine(k, s, block, isCut && n === 0);
+    else maskReason(s, block, isCut && n === 0);
+    P[0] = side === t.REQUEST ? HEADER : HEADER + OF_RESPONSE;
+    const table = t.fieldTable(block, length);
+    maskFields(block, table, n, isCut);
     if (hasEdits()) {
       const before = placesNoted();
-      const length = copyBlock(block, K[s + t.S_HEAD_BYTES], table, n, o, toEnd);
-      const startAt = side === t.REQUEST ? K[s + t.S_TEXT] : 0;
+      const newLength = copyBlock(block, length, table, n, o, toEnd);
       cursor[0] = cursor[1] = 0;
-      if (side === t.REQUEST) K[s + t.S_FIRST] += shiftOf(block + K[s + t.S_FIRST], cursor);
-      K[s + t.S_TEXT] += shiftOf(block + K[s + t.S_TEXT], cursor);
-      K[s + t.S_TEXT_END] += shiftOf(block + K[s + t.S_TEXT_END], cursor);
+      if (side === t.REQUEST) K[s + t.S_FIRST] = moved(block, K[s + t.S_FIRST], newLength);
+      K[s + t.S_TEXT] = moved(block, K[s + t.S_TEXT], newLength);
+      K[s + t.S_TEXT_END] = moved(block, K[s + t.S_TEXT_END], newLength);
       K[s + t.S_HEAD] = o;
-      K[s + t.S_HEAD_BYTES] = length;
-      const copied = fieldsCopied;
-      K[s + t.S_FIELDS] = copied;
-      adjustFields(before, o, length, copied, startAt);
-      o = (o + length + 3 + 8 * copied + 3) & ~3;
+      K[s + t.S_HEAD_BYTES] = newLength;
+      K[s + t.S_FIELDS] = fieldsCopied;
+      forgetFields(k, s, side);
+      adjustFields(before, o, newLength, fieldsCopied, side === t.REQUEST ? K[s + t.S_FIRST] : 0, K[s + t.S_TEXT]);
+      o = (o + newLength + 3 + 8 * fieldsCopied + 3) & ~3;
     }
   }
   const trailer = K[s + t.S_TRAILER];
@@ -71,19 +77,29 @@ export function maskHead(k: number, side: number, to: number, toEnd: number): nu
   beginEdits();
   P[0] = side === t.REQUEST ? TRAILER : TRAILER + OF_RESPONSE;
   const n = K[s + t.S_TRAILER_FIELDS];
-  const table = t.fieldTable(trailer, K[s + t.S_TRAILER_BYTES]);
-  maskFields(trailer, table, n);
+  const length = K[s + t.S_TRAILER_BYTES];
+  const table = t.fieldTable(trailer, length);
+  maskFields(trailer, table, n, length > 0 && B[trailer + length - 1] !== LF);
   if (!hasEdits()) return o;
   const before = placesNoted();
-  const length = copyBlock(trailer, K[s + t.S_TRAILER_BYTES], table, n, o, toEnd);
+  const newLength = copyBlock(trailer, length, table, n, o, toEnd);
   K[s + t.S_TRAILER] = o;
-  K[s + t.S_TRAILER_BYTES] = length;
+  K[s + t.S_TRAILER_BYTES] = newLength;
   K[s + t.S_TRAILER_FIELDS] = fieldsCopied;
-  adjustFields(before, o, length, fieldsCopied, 0);
-  return (o + length + 3 + 8 * fieldsCopied + 3) & ~3;
+  adjustFields(before, o, newLength, fieldsCopied, 0, 0);
+  return (o + newLength + 3 + 8 * fieldsCopied + 3) & ~3;
 }
 
-function maskRequestLine(k: number, s: number, block: number): void {
+/** Fields that the row knows by number, and that found no room in the copy. */
+function forgetFields(k: number, s: number, side: number): void {
+  if (K[s + t.S_CODING] > fieldsCopied) K[s + t.S_CODING] = 0;
+  if (K[s + t.S_TYPE] > fieldsCopied) K[s + t.S_TYPE] = 0;
+  if (side !== t.REQUEST) return;
+  if (K[s + t.S_HOST] > fieldsCopied) K[s + t.S_HOST] = 0;
+  if (K[k + t.C_FORWARDED_FOR] > fieldsCopied) K[k + t.C_FORWARDED_FOR] = 0;
+}
+
+function maskRequestLine(k: number, s: number, block: number, isCut: boolean): void {
   locateTarget(k);
   const targetAt = block + K[s + t.S_TEXT];
   const targetEnd = block + K[s + t.S_TEXT_END];
@@ -91,40 +107,94 @@ function maskRequestLine(k: number, s: number, block: number): void {
   resetField();
   P[0] = METHOD;
   inspectValue(block, block + K[s + t.S_FIRST], PLAIN, 0);
+  // What may be the beginning of something is no value of its own.
+  const end = isCut ? wholeEnd(targetAt, targetEnd) : targetEnd;
   P[0] = HOST;
-  if (pathAt > targetAt) inspectValue(targetAt, pathAt, PLAIN, 0);
+  if (pathAt > targetAt) inspectValue(targetAt, Math.min(pathAt, end), PLAIN, 0);
   P[0] = PATH;
-  maskPath(pathAt, pathEnd);
-  if (pathEnd >= targetEnd) return;
-  P[0] = QUERY;
-  let queryEnd = pathEnd;
-  while (queryEnd < targetEnd && B[queryEnd] !== HASH) queryEnd++;
-  if (B[pathEnd] === QUESTION_MARK) maskQuery(pathEnd + 1, queryEnd);
-  if (queryEnd < targetEnd) maskQuery(queryEnd + 1, targetEnd);
+  if (pathAt < end) maskPath(pathAt, Math.min(pathEnd, end));
+  if (pathEnd < targetEnd) {
+    P[0] = QUERY;
+    let queryEnd = pathEnd;
+    while (queryEnd < end && B[queryEnd] !== HASH) queryEnd++;
+    if (B[pathEnd] === QUESTION_MARK) maskQuery(pathEnd + 1, queryEnd);
+    if (queryEnd < end) maskQuery(queryEnd + 1, end);
+  }
+  if (end < targetEnd) putUnreadable(end, targetEnd, PLAIN);
 }
 
-function maskReason(s: number, block: number): void {
+const DELIMITER = new Uint8Array(256);
+for (const c of Buffer.from('/?#&=;')) DELIMITER[c] = 1;
+
+/** Where the last segment or value of a target begins. */
+function wholeEnd(at: number, end: number): number {
+  let p = end;
+  while (p > at && DELIMITER[B[p - 1]] === 0) p--;
+  return p;
+}
+
+function maskReason(s: number, block: number, isCut: boolean): void {
   P[0] = REASON + OF_RESPONSE;
   resetField();
-  inspectValue(block + K[s + t.S_TEXT], block + K[s + t.S_TEXT_END], PLAIN, 0);
+  const at = block + K[s + t.S_TEXT];
+  const end = block + K[s + t.S_TEXT_END];
+  if (isCut) putUnreadable(at, end, PLAIN);
+  else inspectValue(at, end, PLAIN, 0);
 }
 
-function maskFields(block: number, table: number, n: number): void {
-  for (let w = table, end = table + 2 * n; w < end; w += 2) {
-    const name = W[w];
-    const value = W[w + 1];
+function maskFields(block: number, table: number, n: number, isCut: boolean): void {
+  const whole = isCut ? n - 1 : n;
+  for (let i = nextField(block, table, 0, whole); i < n; i = nextField(block, table, i + 1, whole)) {
+    const name = W[table + 2 * i];
+    const value = W[table + 2 * i + 1];
     const nameAt = block + (name >>> 16);
     const nameEnd = block + (name & 0xffff);
+    const at = block + (value >>> 16);
+    const end = block + (value & 0xffff);
     resetField();
-    // A name that is masked is not shown in the report either.
-    if (inspectName(nameAt, nameEnd, PLAIN)) pushName(HIDDEN_NAME.at, HIDDEN_NAME.end);
-    else pushName(nameAt, nameEnd);
-    maskHeaderValue(nameAt, nameEnd, block + (value >>> 16), block + (value & 0xffff));
+    let facts = factsOfName(i, whole);
+    if (facts === 0) {
+      noName();
+      const asked = editsAsked();
+      // A name that is masked is not shown in the report either.
+      if (inspectName(nameAt, nameEnd, PLAIN)) pushName(HIDDEN_NAME.at, HIDDEN_NAME.end);
+      else pushName(nameAt, nameEnd);
+      if (i < whole) {
+        facts = factsOf(nameAt, nameEnd);
+        if (editsAsked() === asked) keepName(nameAt, nameEnd, facts);
+      }
+    } else pushName(nameAt, nameEnd);
+    if (i >= whole) {
+      putUnreadable(at, end, PLAIN);
+      continue;
+    }
+    const kind = (facts >> KIND_SHIFT) & 255;
+    const rule = (facts >> RULE_SHIFT) & 255;
+    setNameAtHand(facts >>> DENIED_SHIFT);
+    const asked = editsAsked();
+    maskValueOf(kind, rule, at, end);
+    // With no rule kept off, nothing is found under any other name either.
+    if (rule === 0 && facts >>> DENIED_SHIFT === 0 && editsAsked() === asked) keepValue(at, end, kind << KIND_OF_KEY_SHIFT);
   }
   resetField();
 }
 
+/** What counts for the values of a name. */
+function factsOf(nameAt: number, nameEnd: number): number {
+  const rule = nameRule(nameAt, nameEnd);
+  const kind = kindOfField(nameAt, nameEnd);
+  const special = rule !== 0 || kind !== OTHER ? IS_SPECIAL : 0;
+  return special | (kind << KIND_SHIFT) | (rule << RULE_SHIFT) | (nameAtHand() << DENIED_SHIFT);
+}
+
 let fieldsCopied = 0;
+
+/** Where the byte at `offset` of the block lies in its masked copy. Asked for in ascending order, after `cursor` was cleared. */
+function moved(block: number, offset: number, newLength: number): number {
+  if (block + offset > closedFrom()) return newLength;
+  const to = offset + shiftOf(block + offset, cursor);
+  return to < newLength ? to : newLength;
+}
 
 /** Copies head and table to `to` with the edits applied; returns the new length of the head and sets `fieldsCopied`. */
 function copyBlock(block: number, length: number, table: number, n: number, to: number, toEnd: number): number {
@@ -135,15 +205,17 @@ function copyBlock(block: number, length: number, table: number, n: number, to: 
     return 0;
   }
   const newLength = end - to;
+  const closed = closedFrom() - block;
   let w = t.fieldTable(to, newLength);
   cursor[0] = cursor[1] = 0;
   for (let i = 0; i < n; i++) {
     const name = W[table + 2 * i];
     const value = W[table + 2 * i + 1];
-    const nameAt = (name >>> 16) + shiftOf(block + (name >>> 16), cursor);
-    const nameEnd = (name & 0xffff) + shiftOf(block + (name & 0xffff), cursor);
-    const valueAt = (value >>> 16) + shiftOf(block + (value >>> 16), cursor);
-    const valueEnd = (value & 0xffff) + shiftOf(block + (value & 0xffff), cursor);
+    if (name >>> 16 > closed) return newLength;
+    const nameAt = moved(block, name >>> 16, newLength);
+    const nameEnd = moved(block, name & 0xffff, newLength);
+    const valueAt = moved(block, value >>> 16, newLength);
+    const valueEnd = moved(block, value & 0xffff, newLength);
     if (valueEnd > HEAD_BYTES_MAX) {
       raise(TOO_LONG);
       return newLength;
@@ -155,12 +227,17 @@ function copyBlock(block: number, length: number, table: number, n: number, to: 
   return newLength;
 }
 
-/** Places in the report count from the first byte of the target, or of the field's value, in which they lie. */
-function adjustFields(before: number, block: number, length: number, n: number, startAt: number): void {
+/**
+ * Places in the report count from the first byte of the text in which they lie: the method, [0, methodEnd); the target or the
+ * reason, from `textAt` on; the name or the value of a field.
+ */
+function adjustFields(before: number, block: number, length: number, n: number, methodEnd: number, textAt: number): void {
   const table = t.fieldTable(block, length);
   let field = -1;
   adjustPlaces(before, (at) => {
-    while (field + 1 < n && W[table + 2 * (field + 1) + 1] >>> 16 <= at) field++;
-    return field < 0 ? startAt : W[table + 2 * field + 1] >>> 16;
+    while (field + 1 < n && W[table + 2 * (field + 1)] >>> 16 <= at) field++;
+    if (field < 0) return at < methodEnd ? 0 : textAt;
+    const valueAt = W[table + 2 * field + 1] >>> 16;
+    return at < valueAt ? W[table + 2 * field] >>> 16 : valueAt;
   });
 }

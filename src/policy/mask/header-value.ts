@@ -19,7 +19,7 @@ const LESS = 60;
 const GREATER = 62;
 const EQUALS = 61;
 
-const OTHER = 0;
+export const OTHER = 0;
 const COOKIE = 1;
 const SET_COOKIE = 2;
 const URL = 3;
@@ -62,9 +62,12 @@ const schemes: readonly Buffer[] = (
   .map((s) => Buffer.from(s));
 
 export function maskHeaderValue(nameAt: number, nameEnd: number, at: number, end: number): void {
+  if (at < end) maskValueOf(kindOfField(nameAt, nameEnd), nameRule(nameAt, nameEnd), at, end);
+}
+
+/** The same for a field of that kind and with that rule, whose name was looked up. */
+export function maskValueOf(kind: number, rule: number, at: number, end: number): void {
   if (at >= end) return;
-  const rule = nameRule(nameAt, nameEnd);
-  const kind = kindOf(nameAt, nameEnd);
   if (rule !== 0 && !onlyReports(rule)) {
     inspectValue(kind === CREDENTIALS ? behindScheme(at, end) : at, end, PLAIN, rule);
     return;
@@ -90,7 +93,8 @@ export function maskHeaderValue(nameAt: number, nameEnd: number, at: number, end
   }
 }
 
-function kindOf(at: number, end: number): number {
+/** How the values of this field are read; OTHER: as they stand. */
+export function kindOfField(at: number, end: number): number {
   if (end - at > NAME_BYTES_MAX + 1) return OTHER;
   let h = FNV;
   for (let p = at; p < end; p++) {

@@ -18,10 +18,11 @@ import { isUrl, lookInside, mayHoldMore } from './inside.ts';
 import { AMPERSAND, BACKSLASH, COLON, kindOf, PERCENT, PLUS, walked } from './kinds.ts';
 import { denied, lookUpName } from './names.ts';
 import { nestingNow, onlyReports, put, putUnreadable } from './put.ts';
+import { isQuicklyClean } from './quick.ts';
 import { hasRoom, setStackTop, stackTop } from './stack.ts';
 import { undoEscapes } from './undo.ts';
 import { UNREADABLE } from './unreadable.ts';
-import { JSON_BARE, JSON_STRING, URL_FORM, URL_PATH, XML_TEXT } from './value.ts';
+import { JSON_BARE, JSON_STRING, PLAIN, URL_FORM, URL_PATH, XML_TEXT } from './value.ts';
 import { walkers } from './walkers.ts';
 
 const B = bytes;
@@ -100,7 +101,12 @@ export function inspectNameOf(at: number, end: number, form: number, kinds: numb
 
 /** Looks at a value of the source in its form; `rule` is that of its name. */
 export function inspectValue(at: number, end: number, form: number, rule: number): void {
-  inspectValueOf(at, end, form, rule, kindsOf(at, end));
+  if (rule === 0 && isQuicklyClean(at, end)) {
+    walked[0] += end - at;
+    return;
+  }
+  if (rule !== 0 && form === PLAIN && at < end && !onlyReports(rule)) put(at, end, rule, at, end, PLAIN);
+  else inspectValueOf(at, end, form, rule, kindsOf(at, end));
 }
 
 /** The same for a value of known kinds. */

@@ -20,6 +20,7 @@ import { cutField, fieldDepth, nextNumber, pushName, pushNumber } from './field.
 import { inspectBare, inspectNameOf, inspectValueOf, nameAtHand, nameRule, nameRuleIn, noName, setNameAtHand } from './inspect.ts';
 import { BACKSLASH, kindOf, STOP, walked } from './kinds.ts';
 import { nestingNow, onlyReports, putUnreadable } from './put.ts';
+import { isKeyName, walkQuickly } from './quick-json.ts';
 import { HIDDEN_NAME } from './stack.ts';
 import { JSON_BARE, JSON_STRING } from './value.ts';
 
@@ -100,6 +101,7 @@ export function jsonBrokenUnderRule(): boolean {
 
 /** Returns whether the grammar held; if not, everything from `jsonBrokenAt()` on was not looked at. */
 export function walkJson(at: number, end: number, isCut: boolean): boolean {
+  if (walkQuickly(at, end)) return true;
   const base = nestingNow() === 0 ? 0 : top;
   const fieldBase = fieldDepth();
   const paths = nestingNow() === 0 ? PATH_LEVELS : 0;
@@ -309,12 +311,6 @@ function isWord(at: number, end: number): boolean {
     if (i === word.length) return true;
   }
   return false;
-}
-
-/** `name` or `key`, in lower case or with a capital. */
-function isKeyName(at: number, end: number): boolean {
-  if (end - at === 4) return (B[at] | 32) === 110 && B[at + 1] === 97 && B[at + 2] === 109 && B[at + 3] === 101;
-  return end - at === 3 && (B[at] | 32) === 107 && B[at + 1] === 101 && B[at + 2] === 121;
 }
 
 /** `value` */

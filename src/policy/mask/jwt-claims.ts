@@ -13,7 +13,15 @@
  *
  * Bounds: tokens of JWT_BYTES_MAX, DEPTH_MAX levels; what is larger, encrypted (RFC 7516) or no token is replaced whole.
  */
+import { bytes } from '../../base/arena.ts';
+import { DECODED_BYTES_MAX, decode, decoded } from './detectors/base64.ts';
 
+const B = bytes;
+const D = decoded;
+const BLANK = 32;
+const DOT = 46;
+const OPEN = 123;
+const CLOSE = 125;
 export const JWT_BYTES_MAX = 8192;
 const DEPTH_MAX = 16;
 const TOKEN = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*$/;
@@ -39,6 +47,24 @@ const harmless: ReadonlySet<string> = new Set([
   'client_id',
   'kid',
 ]);
+
+/**
+ * Whether [at, end) is surely neither a token nor credentials with a scheme, without a string being made: most credentials
+ * are other random text, and no two are the same. The first part of a token is an object, and JSON has no control bytes.
+ */
+export function isOpaque(at: number, end: number): boolean {
+  let dot = at;
+  for (; dot < end && B[dot] !== DOT; dot++) if (B[dot] === BLANK) return false;
+  if (dot === end) return true;
+  const n = decode(at, dot);
+  if (n < 2 || n >= DECODED_BYTES_MAX) return false;
+  for (let i = 0; i < n; i++) if (D[i] < BLANK && D[i] !== 9 && D[i] !== 10 && D[i] !== 13) return true;
+  let first = 0;
+  let last = n - 1;
+  while (first < last && D[first] <= BLANK) first++;
+  while (last > first && D[last] <= BLANK) last--;
+  return D[first] !== OPEN || D[last] !== CLOSE;
+}
 
 /** Token or credentials without what is sensitive, `mark` in its place; null for what is neither. */
 export function maskClaims(text: string, mark: string): string | null {

@@ -11,7 +11,7 @@ import { encodeMembers, endRecord } from '../../normalise/encode.ts';
 import { type Literal, literal, writeAny, writeLiteral, writeNumber } from '../../normalise/json.ts';
 import { O_AT, O_CUT, O_END, O_REQUEST, O_RESPONSE, openBody, opened } from '../../normalise/open-body.ts';
 import { maskDocument } from './document.ts';
-import { addEdit, applyEdits, beginEdits, hasEdits, notesOf, PLACE_ROW, resetEdits } from './edits.ts';
+import { addEdit, applyEdits, beginEdits, cutPlaces, hasEdits, notesOf, PLACE_ROW, placesNoted, resetEdits } from './edits.ts';
 import { resetField } from './field.ts';
 import { maskHead } from './head.ts';
 import { maskedPart, openedParts } from './layout.ts';
@@ -39,34 +39,30 @@ const GROWTH_BYTES = 256 << 10;
 const L_MASKED = literal(',"masked":{"found":');
 const L_REPORTED = literal(',"reported":');
 const L_PLACES = literal(',"places":[');
-const L_RULE = literal('{"rule":"');
-const L_KIND = literal('","kind":"');
-const L_IN = literal('","in":"');
-const L_FIELD = literal('","field":"');
 const L_AT = literal('","at":');
 const L_END = literal(',"end":');
 const L_NONE = literal('}');
 const L_FILTERS = literal(',"filters":');
 const L_SHED = literal(',"shed":');
 
-const L_PLACE: readonly Literal[] = placeTexts.map(literal);
-let names: Literal[] = [];
-let kinds: Literal[] = [];
+let beginnings: (Literal | undefined)[] = [];
 
 /** The rules have changed. */
 export function resetMaskCall(): void {
-  names = [];
-  kinds = [];
+  beginnings = [];
 }
 
-function nameOf(rule: number): Literal {
-  names[rule] ??= literal(rule === UNREADABLE ? UNREADABLE_NAME : rule === BINARY ? BINARY_NAME : ruleName(rule));
-  return names[rule];
-}
-
-function kindOf(rule: number): Literal {
-  kinds[rule] ??= literal(rule === UNREADABLE ? UNREADABLE_NAME : rule === BINARY ? BINARY_NAME : ruleKind(rule));
-  return kinds[rule];
+/** All that stands before the field path of a place, or before its end. */
+function beginning(rule: number, where: number, hasField: boolean): Literal {
+  const i = rule * 64 + where * 2 + (hasField ? 1 : 0);
+  let text = beginnings[i];
+  if (text === undefined) {
+    const name = rule === UNREADABLE ? UNREADABLE_NAME : rule === BINARY ? BINARY_NAME : ruleName(rule);
+    const kind = rule === UNREADABLE ? UNREADABLE_NAME : rule === BINARY ? BINARY_NAME : ruleKind(rule);
+    text = literal(`{"rule":"${name}","kind":"${kind}","in":"${placeTexts[where]}${hasField ? '","field":"' : ''}`);
+    beginnings[i] = text;
+  }
+  return text;
 }
 
 /** What of a call is left out because the worker is overloaded. */
@@ -81,34 +77,50 @@ export function encodeMasked(call: number, to: number, filters: Literal, shed: n
   const k = call << t.CALL_SHIFT;
   const first = k + t.REQUEST;
   for (let i = 0; i < SAVED_WORDS; i++) saved[i] = K[first + i];
+  const forwardedFor = K[k + t.C_FORWARDED_FOR];
   try {
-    if (shed >= SHED_HEADERS) K[first + t.S_FIELDS] = K[k + t.RESPONSE + t.S_FIELDS] = 0;
     resetEdits();
+    // While the fields that name the codings are as they were on the wire.
+    openBodies(call, shed);
     let room = maskedPart.at;
     room = maskHead(k, t.REQUEST, room, maskedPart.end);
     room = maskHead(k, t.RESPONSE, room, maskedPart.end);
-    room = maskBody(call, k, t.REQUEST, room, shed, first);
-    maskBody(call, k, t.RESPONSE, room, shed, first);
+    if (shed >= SHED_HEADERS) shedHeaders(k);
+    room = maskBody(k, t.REQUEST, room, first);
+    maskBody(k, t.RESPONSE, room, first);
     let o = encodeMembers(call, to);
     o = writeLiteral(writeLiteral(o, L_FILTERS), filters);
     if (shed !== SHED_NOTHING) o = writeLiteral(writeLiteral(o, L_SHED), shed === SHED_BODIES ? L_SHED_BODIES : L_SHED_HEADERS);
     return endRecord(writeReport(o));
   } finally {
     for (let i = 0; i < SAVED_WORDS; i++) K[first + i] = saved[i];
+    K[k + t.C_FORWARDED_FOR] = forwardedFor;
   }
 }
 
-/** Opens and masks the body of one side; returns the end of what was written at `to`. */
-function maskBody(call: number, k: number, side: number, to: number, shed: number, first: number): number {
+function openBodies(call: number, shed: number): void {
+  if (shed === SHED_NOTHING) {
+    openBody(call, t.REQUEST, openedParts[0].at);
+    openBody(call, t.RESPONSE, openedParts[1].at);
+    return;
+  }
+  O.fill(0);
+  O[O_REQUEST + O_CUT] = O[O_RESPONSE + O_CUT] = 1;
+}
+
+/** Host, codings and media types are read from the fields, so these stay where they are and are only not listed. */
+function shedHeaders(k: number): void {
+  for (const s of [k + t.REQUEST, k + t.RESPONSE]) {
+    K[s + t.S_FIELDS] = 0;
+    K[s + t.S_TRAILER] = 0;
+  }
+}
+
+/** Masks the opened body of one side; returns the end of what was written at `to`. */
+function maskBody(k: number, side: number, to: number, first: number): number {
   const isRequest = side === t.REQUEST;
   const i = isRequest ? O_REQUEST : O_RESPONSE;
-  const s = k + side;
-  if (shed !== SHED_NOTHING) {
-    O[i + O_END] = O[i + O_AT];
-    O[i + O_CUT] = 1;
-    return to;
-  }
-  openBody(call, side, openedParts[isRequest ? 0 : 1].at);
+  const s = k + side - first;
   const at = O[i + O_AT];
   const end = O[i + O_END];
   if (end === at) return to;
@@ -116,15 +128,18 @@ function maskBody(call: number, k: number, side: number, to: number, shed: numbe
   resetField();
   P[0] = isRequest ? BODY : BODY + OF_RESPONSE;
   // The media type as it was on the wire: the masked head may no longer hold it.
-  const block = saved[s - first + t.S_HEAD];
-  const type = K[s + t.S_TYPE] - 1;
-  const table = t.fieldTable(block, saved[s - first + t.S_HEAD_BYTES]);
+  const block = saved[s + t.S_HEAD];
+  const type = saved[s + t.S_TYPE] - 1;
+  const table = t.fieldTable(block, saved[s + t.S_HEAD_BYTES]);
   if (type >= 0) maskDocument(at, end, O[i + O_CUT] !== 0, t.valueAt(block, table, type), t.valueEnd(block, table, type));
   else maskDocument(at, end, O[i + O_CUT] !== 0, 0, 0);
   if (!hasEdits()) return to;
   const room = Math.min(maskedPart.end, to + (end - at) + GROWTH_BYTES);
+  const places = placesNoted();
+  const found = notesOf().found;
   let newEnd = applyEdits(at, end, to, room);
   if (newEnd < 0) {
+    cutPlaces(places, found);
     beginEdits();
     addEdit(at, end, UNREADABLE, UNREADABLE_TEXT.at + 1, UNREADABLE_TEXT.end - 1);
     newEnd = applyEdits(at, end, to, room);
@@ -149,10 +164,9 @@ function writeReport(to: number): number {
   for (let i = 0; i < count; i++) {
     const r = PLACE_ROW * i;
     if (i > 0) B[o++] = COMMA;
-    o = writeLiteral(writeLiteral(o, L_RULE), nameOf(rows[r]));
-    o = writeLiteral(writeLiteral(o, L_KIND), kindOf(rows[r]));
-    o = writeLiteral(writeLiteral(o, L_IN), L_PLACE[rows[r + 1]]);
-    if (rows[r + 3] > rows[r + 2]) o = writeAny(writeLiteral(o, L_FIELD), rows[r + 2], rows[r + 3]);
+    const hasField = rows[r + 3] > rows[r + 2];
+    o = writeLiteral(o, beginning(rows[r], rows[r + 1], hasField));
+    if (hasField) o = writeAny(o, rows[r + 2], rows[r + 3]);
     o = writeNumber(writeLiteral(o, L_AT), rows[r + 4]);
     o = writeLiteral(writeNumber(writeLiteral(o, L_END), rows[r + 5]), L_NONE);
   }

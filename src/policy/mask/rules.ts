@@ -6,9 +6,7 @@ import { type ActionName, type DetectorName, type MaskingRule, type MaskingSpec,
 import { resetDetect } from './detect.ts';
 import { resetNames } from './names.ts';
 import { OF_RESPONSE } from './place.ts';
-
-/** A number of a rule has eight bits in the tables. */
-export const RULES_MAX = 250;
+import { RULES_MAX } from './unreadable.ts';
 
 let rules: readonly MaskingRule[] = [];
 /** By rule: one bit for each place of either side. */

@@ -1,6 +1,6 @@
 /**
  * Rules that are in no file: what cannot be read is masked whole, whatever the rules say. Rules of files have the numbers
- * 1 to RULES_MAX.
+ * 1 to RULES_MAX; a number has eight bits in the tables.
  */
 export const RULES_MAX = 250;
 /** What is neither text nor of a known structure, where `binaryBodies` is `remove`: it goes without a trace but for the report. */

@@ -22,6 +22,8 @@ export interface Auth {
   authorization(signal: AbortSignal): Promise<string>;
   /** That value was refused with 401: whether the next one may fare better. */
   refused(authorization: string): boolean;
+  /** What a token that was given last is good for; 0: it is not known. */
+  lifeMs(): number;
   hasChanged(): boolean;
   reload(): Problem | null;
   close(): Promise<void>;
@@ -29,7 +31,7 @@ export interface Auth {
 
 /** Visible ASCII. */
 const SENDABLE = /^[\x21-\x7e]+$/;
-const nothingToReload = { hasChanged: () => false, reload: () => null, close: async () => undefined };
+const nothingToReload = { lifeMs: () => 0, hasChanged: () => false, reload: () => null, close: async () => undefined };
 
 export function authOf(settings: AuthSettings, tls: TlsSettings, proxy: ProxySettings, options: TokenSourceOptions): Auth {
   switch (settings.type) {
@@ -54,6 +56,7 @@ export function authOf(settings: AuthSettings, tls: TlsSettings, proxy: ProxySet
           source.refresh(authorization.slice('Bearer '.length));
           return true;
         },
+        lifeMs: () => source.lifeMs,
         hasChanged: () => source.hasChanged(),
         reload: () => source.reload(),
         close: async () => await source.close(),

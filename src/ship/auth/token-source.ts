@@ -22,6 +22,8 @@ export interface TokenSource {
   refresh(refused?: string): void;
   /** How many requests to the token end-point brought a token. */
   readonly fetched: number;
+  /** What the token that is held lasts in all, from when it was asked for; 0: it is not known. */
+  readonly lifeMs: number;
   /** Whether certificates on disk changed since they were read. */
   hasChanged(): boolean;
   reload(): Problem | null;
@@ -65,6 +67,7 @@ export function tokenSource(auth: AuthSettings, tls: TlsSettings, proxy: ProxySe
     },
     refresh: () => undefined,
     fetched: 0,
+    lifeMs: 0,
     hasChanged: () => false,
     reload: () => null,
     close: async () => undefined,
@@ -105,6 +108,10 @@ class OAuth2Source implements TokenSource {
       requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
       clocks: this.#clocks,
     });
+  }
+
+  get lifeMs(): number {
+    return this.#held?.lifeMs ?? 0;
   }
 
   async token(signal: AbortSignal): Promise<string> {

@@ -23,7 +23,8 @@ import type { FileSinkSettings } from '../../base/settings.ts';
 import type { Batch } from '../batch.ts';
 import { retry } from '../failure.ts';
 import type { Framing } from '../framing.ts';
-import type { Outcome, Problem, Sink } from '../sink.ts';
+import type { Outcome, ProbeStep, Problem, Sink } from '../sink.ts';
+import { probeFile } from './file-probe.ts';
 import { fileFailure, NoRegularFile } from './file-problems.ts';
 import { resumeAt } from './file-resume.ts';
 
@@ -79,6 +80,11 @@ export class FileSink implements Sink {
         return fileFailure(this.#options.path, error);
       }
     });
+  }
+
+  /** Looks at folder, file, rights and room; opens and writes nothing. */
+  probe(): Promise<readonly ProbeStep[]> {
+    return probeFile(this.#options.path);
   }
 
   /** Somebody may have moved the file away: begins a new one then. */

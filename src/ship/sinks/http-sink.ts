@@ -1,13 +1,17 @@
 /** Delivery over HTTP, as far as it is the same for every kind: one POST a batch, and what the answer means for it. */
+import { randomUUID } from 'node:crypto';
 import { SensorError } from '../../base/errors.ts';
 import type { HttpSinkSettings } from '../../base/settings.ts';
 import { type Auth, authOf } from '../auth/auth.ts';
 import type { Batch } from '../batch.ts';
 import { type Failure, FailureError } from '../failure.ts';
+import type { Framing } from '../framing.ts';
 import { Clocks, compress, HttpClient, type HttpReply, REPLY_BYTES_MAX } from '../http-client.ts';
+import { clockProblem, failed, passed } from '../probe.ts';
+import { duration } from '../problem-words.ts';
 import { connectionFailure } from '../problems.ts';
-import type { Outcome, Problem, Sink } from '../sink.ts';
-import { statusOutcome } from '../status-problems.ts';
+import type { Outcome, ProbeStep, Problem, Sink } from '../sink.ts';
+import { namedStatus, statusOutcome } from '../status-problems.ts';
 import { successOutcome } from './http-reply.ts';
 
 /** The part of the sensor's log that a sink needs. */
@@ -30,6 +34,17 @@ export interface HttpSinkKind {
   /** What a token lasts whose answer does not say it. */
   readonly tokenLifeMs: number;
 }
+
+/** What a test delivery is made of. */
+export type EmptyBatchFraming = Pick<Framing, 'mediaType' | 'begin' | 'end'>;
+
+const jsonLines: EmptyBatchFraming = { mediaType: 'application/x-ndjson', begin: () => Buffer.alloc(0), end: () => Buffer.alloc(0) };
+
+/**
+ * Answers to a batch without records that come from behind the door: it was found, and let in. What they do not like is
+ * that it is empty.
+ */
+const emptyRefused = new Set([400, 411, 413, 415, 422]);
 
 /** Replies that say how it went with each record are longer; so much more is read for each. */
 const REPLY_BYTES_PER_RECORD = 512;
@@ -80,14 +95,16 @@ export class HttpSink implements Sink {
   readonly #name: string;
   readonly #settings: HttpSinkSettings;
   readonly #context: SinkContext;
+  readonly #framing: EmptyBatchFraming;
   readonly #url: URL;
   readonly #http: HttpClient;
   readonly #auth: Auth;
   readonly #clocks = new Clocks();
   readonly #watch: NodeJS.Timeout;
 
-  constructor(name: string, settings: HttpSinkSettings, context: SinkContext, kind: HttpSinkKind) {
+  constructor(name: string, settings: HttpSinkSettings, context: SinkContext, kind: HttpSinkKind, framing: EmptyBatchFraming = jsonLines) {
     this.#name = name;
+    this.#framing = framing;
     this.#settings = settings;
     this.#context = context;
     this.#url = urlOf(name, settings, kind);
@@ -123,20 +140,70 @@ export class HttpSink implements Sink {
   }
 
   async send(batch: Batch, signal: AbortSignal): Promise<Outcome> {
+    const reply = await this.#exchange(batch, signal);
+    return reply.type === 'reply' ? this.#outcome(reply, batch) : reply;
+  }
+
+  /** Name, TCP, proxy and TLS of a connection of its own; a token; and a batch without records by the usual way. */
+  async probe(signal: AbortSignal): Promise<readonly ProbeStep[]> {
+    const steps = await this.#http.probe();
+    if (steps.at(-1)?.ok !== true || signal.aborted) return steps;
+    if (this.#auth.credentials !== '') {
+      const token = await this.#probeToken(signal);
+      steps.push(token);
+      if (!token.ok || signal.aborted) return steps;
+    }
+    const isTold = steps.at(-1)?.problem?.code === 'clock-skewed';
+    steps.push(await this.#probeDelivery(signal, isTold));
+    return steps;
+  }
+
+  async #probeToken(signal: AbortSignal): Promise<ProbeStep> {
+    try {
+      await this.#auth.authorization(signal);
+    } catch (error) {
+      return failed('token', connectionFailure(error, this.#http.whom, this.#clocks.skew).problem);
+    }
+    const { credentials } = this.#auth;
+    const lifeMs = this.#auth.lifeMs();
+    const { auth } = this.#settings;
+    const detail =
+      auth.type !== 'oauth2'
+        ? `${credentials} can be read`
+        : `${URL.parse(auth.tokenUrl)?.host ?? 'the token end-point'} gave one${lifeMs > 0 ? ` for ${duration(lifeMs)}` : ''}`;
+    return passed('token', detail, clockProblem(this.#clocks.skew));
+  }
+
+  async #probeDelivery(signal: AbortSignal, isClockTold: boolean): Promise<ProbeStep> {
+    const { mediaType, begin, end } = this.#framing;
+    const body = Buffer.concat([begin(), end()]);
+    const batch: Batch = { id: `probe-${randomUUID()}`, records: [], body: () => body, mediaType, bytes: 0, acceptedAtMs: Date.now() };
+    const reply = await this.#exchange(batch, signal);
+    if (reply.type !== 'reply') return failed('delivery', reply.problem);
+    const outcome = this.#outcome(reply, batch);
+    // 400 may mean that TLS is missing: then it is no matter of content.
+    const isIn = outcome.type === 'delivered' || (outcome.type !== 'retry' && emptyRefused.has(reply.status) && !isMisplaced(outcome));
+    if (!isIn) return failed('delivery', 'problem' in outcome ? outcome.problem : unclearReply(this.#http.whom.name));
+    const said = outcome.type === 'delivered' ? 'taken' : 'reached and let in; it only wants no batch without records';
+    return passed(
+      'delivery',
+      `a batch without records: ${namedStatus(reply.status)}, ${said}`,
+      isClockTold ? null : clockProblem(this.#clocks.skew),
+    );
+  }
+
+  /** Posts a batch, and once more with a fresh token when the first is refused. */
+  async #exchange(batch: Batch, signal: AbortSignal): Promise<HttpReply | Failure> {
     try {
       const isGzip = this.#settings.compression === 'gzip';
       const body = isGzip ? await compress(batch.body()) : batch.body();
       const headers = this.#headers(batch, isGzip);
       const authorization = await this.#auth.authorization(signal);
       const reply = await this.#post(batch, headers, body, authorization, signal);
-      if (reply.type !== 'reply') return reply;
       // 401: one fresh token. What is refused with that too needs somebody's hand.
-      if (reply.status === 401 && this.#auth.refused(authorization)) {
-        const fresh = await this.#auth.authorization(signal);
-        const second = await this.#post(batch, headers, body, fresh, signal);
-        return second.type === 'reply' ? this.#outcome(second, batch) : second;
-      }
-      return this.#outcome(reply, batch);
+      if (reply.type !== 'reply' || reply.status !== 401 || !this.#auth.refused(authorization)) return reply;
+      const fresh = await this.#auth.authorization(signal);
+      return await this.#post(batch, headers, body, fresh, signal);
     } catch (error) {
       return error instanceof FailureError ? error.failure : connectionFailure(error, this.#http.whom, this.#clocks.skew);
     }
@@ -206,4 +273,17 @@ export class HttpSink implements Sink {
   #warn(message: string, { code, what, next }: Problem): void {
     this.#context.log.warn(message, { sink: this.#name, code, what, next });
   }
+}
+
+/** The set-up is wrong, whatever is sent. */
+function isMisplaced(outcome: Outcome): boolean {
+  return outcome.type === 'blocked' && outcome.problem.code !== 'media-type-refused' && outcome.problem.code !== 'status-unexpected';
+}
+
+function unclearReply(name: string): Problem {
+  return {
+    code: 'reply-unclear',
+    what: `${name} says of records that were not sent how it went with them`,
+    next: 'Look at what listens there.',
+  };
 }

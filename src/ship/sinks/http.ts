@@ -11,12 +11,12 @@
  * What the statuses mean is in status-problems.ts, replies for single records in http-reply.ts.
  */
 import type { HttpSinkSettings } from '../../base/settings.ts';
-import { HttpSink, type HttpSinkKind, type SinkContext } from './http-sink.ts';
+import { type EmptyBatchFraming, HttpSink, type HttpSinkKind, type SinkContext } from './http-sink.ts';
 import { uapEdgeKind } from './uap-edge.ts';
 
 const httpKind: HttpSinkKind = { check: () => null, tokenLifeMs: 300_000 };
 
 /** Throws SensorError (config-invalid) for a URL or headers that cannot be; unusable certificates only block. */
-export function createHttpSink(name: string, settings: HttpSinkSettings, context: SinkContext): HttpSink {
-  return new HttpSink(name, settings, context, settings.type === 'uap-edge' ? uapEdgeKind : httpKind);
+export function createHttpSink(name: string, settings: HttpSinkSettings, context: SinkContext, framing?: EmptyBatchFraming): HttpSink {
+  return new HttpSink(name, settings, context, settings.type === 'uap-edge' ? uapEdgeKind : httpKind, framing);
 }

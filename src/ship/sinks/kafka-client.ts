@@ -41,6 +41,14 @@ export interface Topic {
   readonly leaders: readonly number[];
 }
 
+/** A topic, for somebody who wants to know how it stands with it. */
+export interface TopicDescription extends Topic {
+  /** Bits of the operations that this user may do with it (KIP-430); -2^31: the cluster does not say. */
+  readonly operations: number;
+  /** Where the leaders of its partitions are. */
+  readonly leaderPlaces: readonly string[];
+}
+
 const CONNECT_TIMEOUT_MS_MAX = 10_000;
 const TOPIC_AGE_MS_MAX = 60_000;
 /** A broker answers before it is given up. */
@@ -191,13 +199,18 @@ export class KafkaClient {
     );
   }
 
-  async #askForTopic(): Promise<Topic> {
+  /** The topic as it is now, with the rights to it. Rejects with KafkaFault. */
+  describe(): Promise<TopicDescription> {
+    return this.#askForTopic(true);
+  }
+
+  async #askForTopic(withRights = false): Promise<TopicDescription> {
     const [place, connection] = await this.#anyBroker();
     const { metadataV8 } = this.#kafka;
     const name = this.#options.topic;
     let response: Awaited<ReturnType<typeof metadataV8.api.async>>;
     try {
-      response = await call(metadataV8.api, connection, [name], false, false, false);
+      response = await call(metadataV8.api, connection, [name], false, withRights, false);
     } catch (error) {
       try {
         // One partition without a leader is no reason to know nothing of the others.
@@ -219,9 +232,9 @@ export class KafkaClient {
     for (const { partitionIndex, leaderId } of partitions) {
       if (partitionIndex < leaders.length) leaders[partitionIndex] = leaderId;
     }
-    const topic = { leaders, atMs: performance.now() };
-    this.#topic = topic;
-    return topic;
+    this.#topic = { leaders, atMs: performance.now() };
+    const leading = [...new Set(leaders)].map((id) => this.#brokers.get(id)).filter((address) => address !== undefined);
+    return { leaders, operations: found?.topicAuthorizedOperations ?? 0, leaderPlaces: leading.map(placeOf) };
   }
 
   /** A connection to a broker: those of the configuration first, in turn, then those that the cluster has named. */

@@ -305,7 +305,8 @@ function certificateWanted(whom: Whom): NotDelivered {
   );
 }
 
-function tlsBrokenOff(whom: Whom): NotDelivered {
+/** What answers with nothing to the first bytes of TLS speaks none, as a rule. */
+export function tlsBrokenOff(whom: Whom): NotDelivered {
   return outcome(
     'blocked',
     'tls-not-spoken',

@@ -16,13 +16,14 @@ import type { KafkaSinkSettings } from '../../base/settings.ts';
 import type { Batch } from '../batch.ts';
 import { FailureError } from '../failure.ts';
 import { aborted } from '../problems.ts';
-import type { Outcome, Problem, Sink } from '../sink.ts';
+import type { Outcome, ProbeStep, Problem, Sink } from '../sink.ts';
 import { TlsFiles } from '../tls-options.ts';
 import type { SinkContext } from './http-sink.ts';
 import { KafkaClient, type Topic } from './kafka-client.ts';
 import { KafkaFault } from './kafka-fault.ts';
 import { Lane, type Plan, planOf, type Share } from './kafka-lane.ts';
 import { type Missed, outcomeOf } from './kafka-missed.ts';
+import { probeKafka } from './kafka-probe.ts';
 import { faultOutcome, isMoving, isProducerForgotten, type KafkaWords, type NotDelivered, oversized } from './kafka-problems.ts';
 import { NO_PRODUCER, type Producer, type SharedHeaders, sharedHeaders } from './kafka-records.ts';
 import { type Sasl, saslOf } from './kafka-sasl.ts';
@@ -121,6 +122,21 @@ class KafkaSink implements Sink {
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  async probe(signal: AbortSignal): Promise<readonly ProbeStep[]> {
+    return await probeKafka(
+      {
+        bootstrap: this.#bootstrap,
+        words: this.#words,
+        tls: this.#tls,
+        limitMs: this.#settings.requestTimeoutMs,
+        isIdempotenceWanted: this.#settings.idempotent === 'yes',
+        client: () => this.#connected(),
+        explain: async (error) => (await this.#explain(error)).outcome.problem,
+      },
+      signal,
+    );
   }
 
   async reload(): Promise<Problem | null> {

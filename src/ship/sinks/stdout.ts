@@ -15,7 +15,8 @@ import { codeOf } from '../../base/errors.ts';
 import type { Batch } from '../batch.ts';
 import { retry } from '../failure.ts';
 import type { Framing } from '../framing.ts';
-import type { Outcome, Problem, Sink } from '../sink.ts';
+import { passed } from '../probe.ts';
+import type { Outcome, ProbeStep, Problem, Sink } from '../sink.ts';
 import { fileFailure } from './file-problems.ts';
 
 const AGAIN_MS = 10;
@@ -70,6 +71,11 @@ export class StdoutSink implements Sink {
       this.#isGone = true;
       return retry('reader-gone', 'The reader of standard output has gone away', 'Start it again, together with the sensor.');
     }
+  }
+
+  /** Standard output is that of the sensor: nothing is to be seen from elsewhere, and nothing is written. */
+  async probe(): Promise<readonly ProbeStep[]> {
+    return [passed('output', 'standard output of the sensor; nothing was written to it')];
   }
 
   async reload(): Promise<Problem | null> {

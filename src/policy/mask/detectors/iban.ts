@@ -23,7 +23,7 @@ const registry =
   'XK16n YE4a4n18c';
 
 /** By (first letter * 26 + second letter): the length of the whole, and where its kinds begin in `kinds`. */
-const lengths = new Uint8Array(26 * 26);
+export const ibanLengths: Uint8Array = new Uint8Array(26 * 26);
 const starts = new Int32Array(26 * 26);
 const list: number[] = [];
 for (const entry of registry.split(' ')) {
@@ -31,10 +31,10 @@ for (const entry of registry.split(' ')) {
   starts[country] = list.length;
   for (const [, n, kind] of entry.slice(2).matchAll(/(\d+)([nac])/g))
     for (let i = 0; i < Number(n); i++) list.push(kind === 'n' ? DIGIT : kind === 'a' ? WORD & ~DIGIT : WORD);
-  lengths[country] = 4 + list.length - starts[country];
+  ibanLengths[country] = 4 + list.length - starts[country];
 }
 const kinds = Uint8Array.from(list);
-const T = lengths;
+const T = ibanLengths;
 const A = starts;
 const C = kinds;
 

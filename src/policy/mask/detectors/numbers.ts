@@ -30,7 +30,7 @@ const UNDERSCORE = 95;
  * By separator (its byte less 32) and size of the first group, as bits: of which sizes the second may be in the layouts of
  * cards, phones and ids.
  */
-const beginnings = new Int32Array(16 * 16);
+export const beginnings: Int32Array = new Int32Array(16 * 16);
 for (const [separator, sizes] of [
   [BLANK, '12 13 22 23 24 28 32 33 34 37 38 43 44 46 47 48 4c 53 55 56 64 65 6d 88 d2'],
   [HYPHEN, '13 22 23 24 28 32 33 34 43 44 46 47 48 4c 53 64 65 67 6d 84 88'],
@@ -42,7 +42,7 @@ for (const [separator, sizes] of [
 const T = beginnings;
 
 /** By length of a bare number, as bits: with which digits cards and ids of that length begin. */
-const firsts = new Int32Array(20);
+export const firsts: Int32Array = new Int32Array(20);
 for (const [n, first] of [
   [11, '0123456789'],
   [12, '1256'],

@@ -1,0 +1,706 @@
+/**
+ * Kernels of quick.ts (base/simd.ts says what a kernel is): what can hold nothing sensitive is passed at sixteen bytes a
+ * step, and only what may be something is given back to the walkers. Each answers "no" where it is not sure.
+ *
+ * Tables and cells lie in `tablesPart`:
+ *
+ *   cells    where a walk stopped and why; types of its levels
+ *   names    slots of 64 bytes: hash (its lower half: row of the value that stood there last), length, place and the slot
+ *            that came next, what is known of it, the name
+ *   values   rows of 16 bytes: hash, length, place and form; and 256 bytes of the value for each
+ */
+import { bytes, memory, PAGES } from '../../base/arena.ts';
+import type { Code, Fn } from '../../base/wasm.ts';
+import * as w from '../../base/wasm.ts';
+import { tablesPart } from './layout.ts';
+
+const { get, set, i32, add, sub, and, or, xor, mul, shl, shr, eq, ne, lt, gt, ge, below, ctz, popcnt, advance, br, brIf } = w;
+const { block, loop, when, ret, call, load8, load16, load32, store8, store16, store32, load128, store128, splat, v128, swizzle } = w;
+const { equal8, below8, sub8, and128, splatOf, or128, xor128, mul32x4, shr8, bitmask } = w;
+
+/** `copy` may write a little beyond the part before. */
+const T = (tablesPart.at + 79) & ~15;
+// Cells.
+export const AT: number = T;
+export const FROM: number = T + 4;
+export const TO: number = T + 8;
+export const LEVEL: number = T + 12;
+export const STATE: number = T + 16;
+export const HASH: number = T + 20;
+/** Of the name before the next value: 1 when it has a rule, 2 when it is "name" or "key". */
+export const FORCED: number = T + 24;
+/** 1: rules look for IP addresses. */
+export const FINDS_IP: number = T + 28;
+/** Rule of that name. */
+export const RULE: number = T + 48;
+/** Slot of the name of the field that `head` stopped at; 0: it is not known. */
+export const SLOT: number = T + 52;
+const LANES = T + 32;
+/** Sixteen zero bytes. */
+const NONE = T + 240;
+/** One byte a level: 1 is an object. */
+export const TYPES: number = T + 64;
+const LEVELS_MAX = 56;
+/** Eight bytes a level: name at and end, or index and -1 (field.ts). */
+export const PATH: number = T + 256;
+/** Of detectors/numbers.ts: sizes of the first two groups of digits. */
+export const GROUPS: number = T + 1024;
+/** Of detectors/iban.ts: lengths by country. */
+export const COUNTRIES: number = T + 2048;
+/** Of detectors/api-key.ts: how keys begin. */
+export const PAIRS: number = T + 4096;
+export const NAMES: number = T + (32 << 10);
+export const NAME_SLOTS = 2048;
+export const NAME_BYTES_MAX = 48;
+export const VALUES: number = NAMES + NAME_SLOTS * 64;
+export const VALUE_SLOTS = 2048;
+const VALUE_BYTES_MAX = 256;
+export const VALUE_TEXTS: number = VALUES + VALUE_SLOTS * 16;
+if (VALUE_TEXTS + VALUE_SLOTS * VALUE_BYTES_MAX + 64 > tablesPart.end) throw new RangeError('no room for the tables of the kernels');
+
+// What `walk` gives back.
+export const DONE = 0;
+/** It is not plain JSON: json.ts has to walk it from its start. */
+export const GIVEN_UP = 1;
+export const STRING = 2;
+export const NAME = 3;
+export const BARE = 4;
+/** A string under "name" or "key": the name of what stands under "value". */
+export const KEY = 5;
+/** Key of values in JSON strings, beside the place. */
+export const IN_JSON = 256;
+/** Of detectors/numbers.ts: with which digits long numbers begin. */
+export const FIRSTS: number = T + 2880;
+// What is known of a name: flags, then kind of field (header-value.ts), rule, and what counts for values (names.ts).
+/** "name" or "key". */
+export const IS_KEY = 1;
+/** It has a rule, or its values are not looked at as they stand. */
+export const IS_SPECIAL = 2;
+/** Always set. */
+export const IS_KNOWN = 4;
+export const KIND_SHIFT = 8;
+export const RULE_SHIFT = 16;
+export const DENIED_SHIFT = 24;
+/** Where the kind stands in the key of a value. */
+export const KIND_OF_KEY_SHIFT = 10;
+
+/** For each low nibble, the bits of the high nibbles that go with it. */
+function nibbles(text: string): number[] {
+  const all = new Array<number>(16).fill(0);
+  for (const c of Buffer.from(text, 'latin1')) all[c & 15] |= 1 << (c >> 4);
+  return all;
+}
+const highBits = [1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0];
+/** Something may begin or end at these, or they are escapes, or documents begin with them. */
+let signs = '@:=+(<{[%&\\';
+for (let c = 0; c < 32; c++) signs += String.fromCharCode(c);
+const SIGNS = nibbles(signs);
+const KEY_BYTES_MIN = 15;
+
+const isDigit = (c: Code): Code => below(sub(c, i32(48)), i32(10));
+const isLetter = (c: Code): Code => below(sub(or(c, i32(32)), i32(97)), i32(26));
+
+const CLEAN = 0;
+const KNOWN = 1;
+const NAMED = 2;
+
+/**
+ * clean(at, end): 1 when no detector, whatever it is on the lookout for, can find anything in these bytes, and no document
+ * can lie in them. It is the pass of detect.ts with every detector replaced by what must be there for it.
+ */
+function clean(): Fn {
+  const [p, end, m, d, wd, k, n, g, s, e, c, q, l, from, x, y] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+  const no = ret(i32(0));
+  const letters = (v: number): Code => bitmask(below8(sub8(or128(get(v), splat(32)), splat(97)), splat(26)));
+  const digits = (v: number): Code => bitmask(below8(sub8(get(v), splat(48)), splat(10)));
+  return {
+    name: 'clean',
+    parameters: 2,
+    ints: 12,
+    vectors: 2,
+    body: [
+      set(from, get(p)),
+      // JSON in base64 may begin with W, or behind blanks.
+      when(
+        ge(sub(get(end), get(p)), i32(16)),
+        set(c, load8(get(p))),
+        // An entity tag is none: W/"
+        when(or(and(eq(get(c), i32(87)), ne(load8(get(p), 2), i32(34))), eq(get(c), i32(32))), no),
+      ),
+      loop(
+        when(ge(get(p), get(end)), ret(i32(1))),
+        set(x, load128(get(p))),
+        set(l, i32(0xffff)),
+        when(lt(sub(get(end), get(p)), i32(16)), set(l, sub(shl(i32(1), sub(get(end), get(p))), i32(1)))),
+        set(y, and128(swizzle(v128(SIGNS), and128(get(x), splat(15))), swizzle(v128(highBits), shr8(get(x), i32(4))))),
+        when(
+          and(
+            get(l),
+            or(
+              xor(bitmask(equal8(get(y), splat(0))), i32(0xffff)),
+              bitmask(and128(equal8(get(x), splat(45)), equal8(load128(add(get(p), i32(1))), splat(45)))),
+            ),
+          ),
+          no,
+        ),
+        set(d, and(digits(x), get(l))),
+        set(m, or(get(d), and(letters(x), get(l)))),
+        set(wd, get(m)),
+        // Most values: so short, and with so few digits, that only a scheme can stand in them.
+        when(
+          and(lt(get(l), i32(0x7fff)), lt(popcnt(get(d)), i32(4))),
+          when(
+            or(
+              eq(and(get(l), bitmask(equal8(get(x), splat(32)))), i32(0)),
+              eq(and(get(l), bitmask(equal8(or128(get(x), splat(32)), splat(98)))), i32(0)),
+            ),
+            ret(i32(1)),
+          ),
+        ),
+        loop(
+          when(eq(get(wd), i32(0)), advance(p, i32(16)), br(2)),
+          set(k, ctz(get(wd))),
+          set(n, ctz(xor(shr(get(m), get(k)), i32(-1)))),
+          set(s, add(get(p), get(k))),
+          set(e, add(get(s), get(n))),
+          set(g, popcnt(and(shr(get(d), get(k)), sub(shl(i32(1), get(n)), i32(1))))),
+          when(
+            and(ge(add(get(k), get(n)), i32(16)), lt(get(e), get(end))),
+            when(gt(get(k), i32(0)), set(p, get(s)), br(3)),
+            // A word of sixteen or more.
+            loop(
+              set(x, load128(get(e))),
+              set(q, digits(x)),
+              set(c, ctz(xor(or(get(q), letters(x)), i32(-1)))),
+              when(gt(get(c), sub(get(end), get(e))), set(c, sub(get(end), get(e)))),
+              advance(g, popcnt(and(get(q), sub(shl(i32(1), get(c)), i32(1))))),
+              advance(e, get(c)),
+              brIf(0, and(eq(get(c), i32(16)), lt(get(e), get(end)))),
+            ),
+            set(n, sub(get(e), get(s))),
+          ),
+          set(c, load16(get(s))),
+          // Keys of services: a known beginning, and then nothing that no key has.
+          when(
+            and(
+              and(ge(get(n), i32(2)), ge(sub(get(end), get(s)), i32(KEY_BYTES_MIN))),
+              ne(load8(add(i32(PAIRS), and(or(shl(get(c), i32(7)), shr(get(c), i32(8))), i32(0x3fff)))), i32(0)),
+            ),
+            when(eq(and(bitmask(below8(load128(get(s)), splat(43))), i32((1 << KEY_BYTES_MIN) - 1)), i32(0)), no),
+          ),
+          when(or(eq(get(c), i32(0x7965)), eq(get(c), i32(0x7765))), when(ge(sub(get(end), get(s)), i32(16)), no)),
+          // "basic", "bearer" and a blank
+          when(
+            and(eq(and(or(get(c), i32(32)), i32(255)), i32(98)), or(eq(get(n), i32(5)), eq(get(n), i32(6)))),
+            when(lt(get(e), get(end)), when(eq(load8(get(e)), i32(32)), no)),
+          ),
+          when(and(ge(get(n), i32(20)), below(sub(and(get(c), i32(255)), i32(77)), i32(3))), no),
+          when(eq(get(g), i32(0)), when(and(lt(get(n), i32(3)), lt(add(get(e), i32(9)), get(end))), when(isDigit(load8(get(e), 1)), no))),
+          when(
+            gt(get(g), i32(0)),
+            when(
+              lt(get(g), get(n)),
+              // Ids with letters: where their digits are. A word of sixteen or more begins at k = 0.
+              set(q, and(shr(get(d), get(k)), sub(shl(i32(1), get(n)), i32(1)))),
+              when(and(eq(get(n), i32(8)), eq(get(q), i32(0xfe))), no),
+              when(and(eq(get(n), i32(9)), or(or(eq(get(q), i32(0xfe)), eq(get(q), i32(0xff))), eq(get(q), i32(0xfc)))), no),
+              when(and(eq(get(n), i32(10)), eq(get(q), i32(0x1e0))), no),
+              when(and(eq(get(n), i32(11)), ge(get(g), i32(9))), no),
+              when(and(eq(get(n), i32(15)), ge(get(g), i32(14))), no),
+              when(and(eq(get(n), i32(16)), eq(and(get(d), i32(0x893f)), i32(0))), no),
+              when(and(eq(get(n), i32(18)), or(eq(get(d), i32(0x03f0)), eq(get(d), i32(0xffff)))), no),
+              when(
+                and(ge(get(n), i32(4)), ge(sub(get(end), get(s)), i32(15))),
+                when(
+                  and(
+                    and(isLetter(and(get(c), i32(255))), isLetter(shr(get(c), i32(8)))),
+                    and(isDigit(load8(get(s), 2)), isDigit(load8(get(s), 3))),
+                  ),
+                  set(c, and(get(c), i32(0xdfdf))),
+                  when(
+                    load8(add(i32(COUNTRIES), add(mul(sub(and(get(c), i32(255)), i32(65)), i32(26)), sub(shr(get(c), i32(8)), i32(65))))),
+                    no,
+                  ),
+                ),
+              ),
+            ),
+            when(
+              eq(get(g), get(n)),
+              when(
+                below(sub(get(n), i32(11)), i32(9)),
+                when(and(shr(load32(add(i32(FIRSTS), shl(get(n), i32(2)))), sub(and(get(c), i32(255)), i32(48))), i32(1)), no),
+              ),
+              when(or(eq(get(n), i32(6)), eq(get(n), i32(8))), when(lt(get(e), get(end)), no)),
+              when(
+                lt(add(get(e), i32(1)), get(end)),
+                set(k, load8(get(e))),
+                when(
+                  or(or(eq(get(k), i32(32)), eq(get(k), i32(45))), or(eq(get(k), i32(46)), eq(get(k), i32(47)))),
+                  // A part of something longer, such as a date: numbers.ts leaves it.
+                  set(l, i32(0)),
+                  when(
+                    gt(sub(get(s), i32(1)), get(from)),
+                    set(q, load8(sub(get(s), i32(1)))),
+                    when(and(or(eq(get(q), i32(45)), eq(get(q), i32(46))), isDigit(load8(sub(get(s), i32(2))))), set(l, i32(1))),
+                  ),
+                  when(get(l), set(k, i32(0))),
+                  set(q, add(get(e), i32(1))),
+                  block(
+                    loop(
+                      brIf(1, ge(get(q), get(end))),
+                      brIf(1, ge(sub(get(q), get(e)), i32(17))),
+                      brIf(1, eq(isDigit(load8(get(q))), i32(0))),
+                      advance(q, i32(1)),
+                      br(0),
+                    ),
+                  ),
+                  set(l, sub(sub(get(q), get(e)), i32(1))),
+                  // A second group of digits, and no letters in it.
+                  when(
+                    and(
+                      and(gt(get(l), i32(0)), ne(get(k), i32(0))),
+                      or(or(ge(get(q), get(end)), ge(get(l), i32(16))), eq(or(isDigit(load8(get(q))), isLetter(load8(get(q)))), i32(0))),
+                    ),
+                    when(and(eq(and(get(c), i32(0xffff)), i32(0x3030)), gt(get(n), i32(1))), no),
+                    when(and(and(eq(get(k), i32(46)), lt(get(n), i32(4))), load32(i32(FINDS_IP))), no),
+                    when(
+                      and(shr(load32(add(i32(GROUPS), shl(or(shl(sub(get(k), i32(32)), i32(4)), get(n)), i32(2)))), get(l)), i32(1)),
+                      no,
+                    ),
+                  ),
+                ),
+              ),
+            ),
+          ),
+          when(ge(sub(get(e), get(p)), i32(16)), set(p, get(e)), br(2)),
+          set(wd, and(get(m), shl(i32(-1), sub(get(e), get(p))))),
+          br(0),
+        ),
+      ),
+      i32(0),
+    ],
+  };
+}
+
+/** Whether [at, end) and [stored, ...) are the same: `no` where they are not. */
+function compare(at: number, end: number, stored: Code, i: number, n: number, no: Code): Code {
+  return [
+    set(i, i32(0)),
+    loop(
+      set(n, xor(bitmask(equal8(load128(add(get(at), get(i))), load128(add(stored, get(i))))), i32(0xffff))),
+      when(
+        lt(sub(sub(get(end), get(at)), get(i)), i32(16)),
+        set(n, and(get(n), sub(shl(i32(1), sub(sub(get(end), get(at)), get(i))), i32(1)))),
+      ),
+      when(get(n), no),
+      advance(i, i32(16)),
+      brIf(0, lt(add(get(at), get(i)), get(end))),
+    ),
+  ];
+}
+
+/** known(at, end, key): 1 when a value was looked at before under this key and held nothing. The hash is in HASH; 0: it is not kept. */
+function known(): Fn {
+  const [at, end, key, h, i, n, slot, x] = [0, 1, 2, 3, 4, 5, 6, 7];
+  const step = (from: Code): Code =>
+    set(
+      x,
+      mul32x4(
+        xor128(get(x), load128(from)),
+        v128([0x3d, 0x6d, 0x2b, 0x2d, 0x6d, 0x2b, 0x79, 0x4d, 0x21, 0x5d, 0x35, 0x7f, 0x13, 0x47, 0x6f, 0x5b]),
+      ),
+    );
+  return {
+    name: 'known',
+    parameters: 3,
+    ints: 4,
+    vectors: 1,
+    body: [
+      store32(i32(HASH), i32(0)),
+      set(n, sub(get(end), get(at))),
+      when(eq(below(sub(get(n), i32(1)), i32(VALUE_BYTES_MAX)), i32(0)), ret(i32(0))),
+      set(x, splat(1)),
+      set(i, get(at)),
+      when(
+        lt(get(n), i32(16)),
+        set(
+          x,
+          xor128(get(x), and128(load128(get(at)), below8(v128([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]), splatOf(get(n))))),
+        ),
+        step(i32(NONE)),
+      ),
+      when(
+        ge(get(n), i32(16)),
+        loop(step(get(i)), advance(i, i32(16)), brIf(0, lt(add(get(i), i32(16)), get(end)))),
+        step(sub(get(end), i32(16))),
+      ),
+      store128(i32(LANES), get(x)),
+      set(h, xor(mul(xor(load32(i32(LANES)), get(key)), i32(0x2c1b3c6d)), load32(i32(LANES), 4))),
+      set(h, xor(mul(xor(get(h), shr(get(h), i32(15))), i32(0x297a2d39)), load32(i32(LANES), 8))),
+      set(h, xor(mul(xor(get(h), shr(get(h), i32(15))), i32(0x2c1b3c6d)), load32(i32(LANES), 12))),
+      set(h, mul(xor(xor(get(h), shr(get(h), i32(13))), get(n)), i32(0x297a2d39))),
+      set(h, or(xor(get(h), shr(get(h), i32(16))), i32(1 << 30))),
+      store32(i32(HASH), get(h)),
+      set(slot, and(get(h), i32(VALUE_SLOTS - 1))),
+      set(i, add(i32(VALUES), shl(get(slot), i32(4)))),
+      when(or(or(ne(load32(get(i)), get(h)), ne(load32(get(i), 4), get(n))), ne(load32(get(i), 8), get(key))), ret(i32(0))),
+      set(slot, add(i32(VALUE_TEXTS), shl(get(slot), i32(8)))),
+      compare(at, end, get(slot), i, n, ret(i32(0))),
+      i32(1),
+    ],
+  };
+}
+
+/**
+ * named(at, end, place, last): the slot of a name that is known there, or 0. The name that followed the last one before is
+ * tried first: messages of one kind have the same names in the same order. HASH is for `keepName`.
+ *
+ *   place and next   16 bits each
+ */
+function named(): Fn {
+  const [at, end, place, last, n, h, i, slot] = [0, 1, 2, 3, 4, 5, 6, 7];
+  const isOther = or(ne(load32(get(slot), 4), get(n)), ne(load16(get(slot), 8), get(place)));
+  /** Leaves the block around it when the name in the slot is another. */
+  const leaveIfOther: Code = [brIf(0, isOther), compare(at, end, add(get(slot), i32(16)), i, h, br(2))];
+  const remember = when(get(last), store16(get(last), shr(sub(get(slot), i32(NAMES)), i32(6)), 10));
+  return {
+    name: 'named',
+    parameters: 4,
+    ints: 4,
+    vectors: 0,
+    body: [
+      store32(i32(HASH), i32(0)),
+      set(n, sub(get(end), get(at))),
+      when(eq(below(sub(get(n), i32(1)), i32(NAME_BYTES_MAX)), i32(0)), ret(i32(0))),
+      when(get(last), set(slot, add(i32(NAMES), shl(load16(get(last), 10), i32(6)))), block(leaveIfOther, ret(get(slot)))),
+      set(h, load32(get(at))),
+      when(lt(get(n), i32(4)), set(h, and(get(h), sub(shl(i32(1), shl(get(n), i32(3))), i32(1))))),
+      when(ge(get(n), i32(4)), set(h, xor(mul(get(h), i32(0x2c1b3c6d)), load32(sub(get(end), i32(4)))))),
+      when(
+        ge(get(n), i32(8)),
+        set(h, xor(mul(xor(get(h), shr(get(h), i32(15))), i32(0x297a2d39)), load32(add(get(at), shr(get(n), i32(1)))))),
+      ),
+      set(h, mul(xor(xor(get(h), shr(get(h), i32(15))), get(n)), i32(0x2c1b3c6d))),
+      set(h, or(xor(xor(get(h), shr(get(h), i32(15))), mul(get(place), i32(0x9e3779))), i32(1 << 30))),
+      store32(i32(HASH), get(h)),
+      set(slot, add(i32(NAMES), shl(and(get(h), i32(NAME_SLOTS - 1)), i32(6)))),
+      block(leaveIfOther, remember, ret(get(slot))),
+      set(slot, add(i32(NAMES), shl(and(xor(load32(i32(HASH)), i32(1)), i32(NAME_SLOTS - 1)), i32(6)))),
+      block(leaveIfOther, remember, ret(get(slot))),
+      i32(0),
+    ],
+  };
+}
+
+/**
+ * head(block, table, i, n, place): number of the first field from i on whose name is not known, or whose value may hold
+ * something; n: none. The slot of its name is in SLOT.
+ */
+function head(): Fn {
+  const [at, table, i, n, place, v, a, e, slot, f, w1, w2] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+  return {
+    name: 'head',
+    parameters: 5,
+    ints: 7,
+    vectors: 0,
+    body: [
+      loop(
+        when(ge(get(i), get(n)), ret(get(n))),
+        set(v, load32(add(get(table), shl(get(i), i32(3))))),
+        set(slot, call(NAMED, add(get(at), shr(get(v), i32(16))), add(get(at), and(get(v), i32(0xffff))), get(place), get(slot))),
+        store32(i32(SLOT), get(slot)),
+        when(eq(get(slot), i32(0)), ret(get(i))),
+        set(f, load32(get(slot), 12)),
+        when(and(get(f), i32(255 << RULE_SHIFT)), ret(get(i))),
+        set(v, load32(add(get(table), shl(get(i), i32(3))), 4)),
+        set(a, add(get(at), shr(get(v), i32(16)))),
+        set(e, add(get(at), and(get(v), i32(0xffff)))),
+        advance(i, i32(1)),
+        when(eq(and(get(f), i32(IS_SPECIAL)), i32(0)), brIf(1, call(CLEAN, get(a), get(e)))),
+        // The same value as the last time?
+        set(f, or(get(place), shl(and(get(f), i32(255 << KIND_SHIFT)), i32(KIND_OF_KEY_SHIFT - KIND_SHIFT)))),
+        set(v, load16(get(slot))),
+        set(w1, add(i32(VALUES), shl(get(v), i32(4)))),
+        block(
+          brIf(0, or(ne(load32(get(w1), 4), sub(get(e), get(a))), ne(load32(get(w1), 8), get(f)))),
+          brIf(0, ge(get(a), get(e))),
+          set(w1, add(i32(VALUE_TEXTS), shl(get(v), i32(8)))),
+          compare(a, e, get(w1), v, w2, br(2)),
+          br(1),
+        ),
+        when(call(KNOWN, get(a), get(e), get(f)), store16(get(slot), and(load32(i32(HASH)), i32(VALUE_SLOTS - 1))), br(1)),
+        ret(sub(get(i), i32(1))),
+      ),
+      get(n),
+    ],
+  };
+}
+
+/** copy(at, end, to): bytes to a place where they do not overlap; up to 15 bytes behind them are written as well. */
+function copy(): Fn {
+  const [p, end, o] = [0, 1, 2];
+  return {
+    name: 'copy',
+    parameters: 3,
+    ints: 0,
+    vectors: 0,
+    body: [
+      loop(when(ge(get(p), get(end)), ret(get(o))), store128(get(o), load128(get(p))), advance(p, i32(16)), advance(o, i32(16)), br(0)),
+      get(o),
+    ],
+  };
+}
+
+/**
+ * walk(at, end, place): a document of plain JSON from where the cells say that the walk is. Gives back what json.ts has to
+ * look at, with the cells saying where it is and where to go on; DONE at the end; GIVEN_UP for everything that is unusual.
+ */
+function walk(): Fn {
+  const [p, end, place, c, sp, st, q, from, m, n, forced, isKey, hasEscape, t, last, x] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+  ];
+  const VALUE = 0;
+  const ELEMENT = 1;
+  const IN_OBJECT = 2;
+  const NEXT = 3;
+  const OVER = 4;
+  const leave = (why: number): Code => [
+    store32(i32(AT), get(p)),
+    store32(i32(FROM), get(from)),
+    store32(i32(TO), get(q)),
+    store32(i32(LEVEL), get(sp)),
+    store32(i32(STATE), get(st)),
+    store32(i32(FORCED), get(forced)),
+    store32(i32(SLOT), get(last)),
+    ret(i32(why)),
+  ];
+  const giveUp = ret(i32(GIVEN_UP));
+  const isBlank = (v: Code): Code => or(or(eq(v, i32(32)), eq(v, i32(10))), or(eq(v, i32(13)), eq(v, i32(9))));
+  const path = (): Code => add(i32(PATH - 8), shl(get(sp), i32(3)));
+  const isEnd = (v: Code): Code => or(or(eq(v, i32(44)), eq(v, i32(125))), or(eq(v, i32(93)), isBlank(v)));
+  return {
+    name: 'walk',
+    parameters: 3,
+    ints: 12,
+    vectors: 1,
+    body: [
+      set(sp, load32(i32(LEVEL))),
+      set(st, load32(i32(STATE))),
+      set(last, load32(i32(SLOT))),
+      set(forced, and(load32(i32(FORCED)), i32(1))),
+      set(isKey, shr(load32(i32(FORCED)), i32(1))),
+      loop(
+        when(ge(get(p), get(end)), when(eq(get(st), i32(OVER)), leave(DONE)), giveUp),
+        set(c, load8(get(p))),
+        when(
+          eq(get(c), i32(34)),
+          when(ge(get(st), i32(NEXT)), giveUp),
+          set(from, add(get(p), i32(1))),
+          set(q, get(from)),
+          set(hasEscape, i32(0)),
+          // Most values: so short, and with so few digits, that only a scheme can stand in them (see `clean`).
+          when(
+            eq(or(or(get(forced), get(isKey)), eq(get(st), i32(IN_OBJECT))), i32(0)),
+            set(x, load128(get(from))),
+            set(n, ctz(or(bitmask(equal8(get(x), splat(34))), i32(0x10000)))),
+            when(
+              and(lt(get(n), i32(15)), lt(add(get(from), get(n)), get(end))),
+              set(m, sub(shl(i32(1), get(n)), i32(1))),
+              when(
+                eq(
+                  and(
+                    get(m),
+                    or(
+                      xor(
+                        bitmask(
+                          equal8(
+                            and128(swizzle(v128(SIGNS), and128(get(x), splat(15))), swizzle(v128(highBits), shr8(get(x), i32(4)))),
+                            splat(0),
+                          ),
+                        ),
+                        i32(0xffff),
+                      ),
+                      or(
+                        and(bitmask(equal8(get(x), splat(45))), shl(bitmask(equal8(get(x), splat(45))), i32(1))),
+                        bitmask(equal8(get(x), splat(32))),
+                      ),
+                    ),
+                  ),
+                  i32(0),
+                ),
+                when(
+                  lt(popcnt(and(get(m), bitmask(below8(sub8(get(x), splat(48)), splat(10))))), i32(4)),
+                  set(p, add(add(get(from), get(n)), i32(1))),
+                  set(st, i32(NEXT)),
+                  br(5),
+                ),
+              ),
+            ),
+          ),
+          loop(
+            when(ge(get(q), get(end)), giveUp),
+            set(x, load128(get(q))),
+            set(m, bitmask(or128(equal8(get(x), splat(34)), equal8(get(x), splat(92))))),
+            when(eq(get(m), i32(0)), advance(q, i32(16)), br(1)),
+            advance(q, ctz(get(m))),
+            when(ge(get(q), get(end)), giveUp),
+            when(eq(load8(get(q)), i32(92)), set(hasEscape, i32(1)), advance(q, i32(2)), br(1)),
+          ),
+          when(
+            eq(get(st), i32(IN_OBJECT)),
+            when(get(hasEscape), giveUp),
+            set(t, add(get(q), i32(1))),
+            loop(when(lt(get(t), get(end)), when(isBlank(load8(get(t))), advance(t, i32(1)), br(2)))),
+            when(ge(get(t), get(end)), giveUp),
+            when(ne(load8(get(t)), i32(58)), giveUp),
+            store32(path(), get(from)),
+            store32(path(), get(q), 4),
+            set(p, add(get(t), i32(1))),
+            set(st, i32(VALUE)),
+            // The name that came next the last time, when it is short, without a call.
+            set(t, i32(0)),
+            set(n, sub(get(q), get(from))),
+            block(
+              brIf(0, eq(get(last), i32(0))),
+              brIf(0, eq(below(sub(get(n), i32(1)), i32(16)), i32(0))),
+              set(m, add(i32(NAMES), shl(load16(get(last), 10), i32(6)))),
+              brIf(0, or(ne(load32(get(m), 4), get(n)), ne(load16(get(m), 8), get(place)))),
+              brIf(
+                0,
+                and(xor(bitmask(equal8(load128(get(from)), load128(add(get(m), i32(16))))), i32(0xffff)), sub(shl(i32(1), get(n)), i32(1))),
+              ),
+              set(last, get(m)),
+              set(t, i32(1)),
+            ),
+            when(
+              eq(get(t), i32(0)),
+              set(last, call(NAMED, get(from), get(q), get(place), get(last))),
+              when(eq(get(last), i32(0)), leave(NAME)),
+            ),
+            set(n, load32(get(last), 12)),
+            set(isKey, and(get(n), i32(IS_KEY))),
+            when(and(get(n), i32(IS_SPECIAL)), set(forced, i32(1)), store32(i32(RULE), and(shr(get(n), i32(RULE_SHIFT)), i32(255)))),
+            br(2),
+          ),
+          set(p, add(get(q), i32(1))),
+          set(st, i32(NEXT)),
+          when(get(forced), leave(STRING)),
+          when(
+            get(isKey),
+            set(isKey, i32(0)),
+            // Names of parameters are short and have no blanks.
+            set(m, i32(1)),
+            set(t, get(from)),
+            when(gt(sub(get(q), get(from)), i32(64)), set(m, i32(0))),
+            loop(when(lt(get(t), get(q)), when(lt(load8(get(t)), i32(33)), set(m, i32(0))), advance(t, i32(1)), brIf(1, get(m)))),
+            when(get(m), leave(KEY)),
+          ),
+          when(eq(get(hasEscape), i32(0)), brIf(2, call(CLEAN, get(from), get(q)))),
+          brIf(1, call(KNOWN, get(from), get(q), or(get(place), i32(IN_JSON)))),
+          leave(STRING),
+        ),
+        when(
+          eq(get(c), i32(44)),
+          when(ne(get(st), i32(NEXT)), giveUp),
+          advance(p, i32(1)),
+          when(load8(add(i32(TYPES), get(sp))), set(st, i32(IN_OBJECT)), br(2)),
+          set(st, i32(ELEMENT)),
+          store32(path(), add(load32(path()), i32(1))),
+          br(1),
+        ),
+        when(
+          or(eq(get(c), i32(123)), eq(get(c), i32(91))),
+          when(or(or(gt(get(st), i32(ELEMENT)), get(forced)), ge(get(sp), i32(LEVELS_MAX))), giveUp),
+          advance(sp, i32(1)),
+          advance(p, i32(1)),
+          set(isKey, i32(0)),
+          when(eq(get(c), i32(123)), store8(add(i32(TYPES), get(sp)), i32(1)), set(st, i32(IN_OBJECT)), br(2)),
+          store8(add(i32(TYPES), get(sp)), i32(0)),
+          set(st, i32(ELEMENT)),
+          store32(path(), i32(0)),
+          store32(path(), i32(-1), 4),
+          br(1),
+        ),
+        when(
+          or(eq(get(c), i32(125)), eq(get(c), i32(93))),
+          when(or(eq(get(sp), i32(0)), eq(get(st), i32(VALUE))), giveUp),
+          when(ne(load8(add(i32(TYPES), get(sp))), eq(get(c), i32(125))), giveUp),
+          set(sp, sub(get(sp), i32(1))),
+          advance(p, i32(1)),
+          set(st, i32(NEXT)),
+          when(eq(get(sp), i32(0)), set(st, i32(OVER))),
+          br(1),
+        ),
+        when(isBlank(get(c)), advance(p, i32(1)), br(1)),
+        when(gt(get(st), i32(ELEMENT)), giveUp),
+        set(isKey, i32(0)),
+        set(from, get(p)),
+        // true, false, null
+        set(q, i32(0)),
+        set(n, load32(get(p))),
+        when(or(eq(get(n), i32(0x65757274)), eq(get(n), i32(0x6c6c756e))), set(q, add(get(p), i32(4)))),
+        when(and(eq(get(n), i32(0x736c6166)), eq(load8(get(p), 4), i32(101))), set(q, add(get(p), i32(5)))),
+        when(
+          get(q),
+          when(ge(get(q), get(end)), giveUp),
+          when(eq(isEnd(load8(get(q))), i32(0)), giveUp),
+          set(p, get(q)),
+          set(st, i32(NEXT)),
+          when(get(forced), leave(BARE)),
+          br(1),
+        ),
+        when(eq(or(isDigit(get(c)), eq(get(c), i32(45))), i32(0)), giveUp),
+        set(x, load128(get(p))),
+        set(t, bitmask(equal8(get(x), splat(46)))),
+        set(m, bitmask(below8(sub8(get(x), splat(48)), splat(10)))),
+        set(n, ctz(xor(or(or(get(m), get(t)), eq(get(c), i32(45))), i32(-1)))),
+        set(q, add(get(p), get(n))),
+        when(ge(get(n), i32(16)), giveUp),
+        when(ge(get(q), get(end)), giveUp),
+        when(eq(isEnd(load8(get(q))), i32(0)), giveUp),
+        set(p, get(q)),
+        set(st, i32(NEXT)),
+        when(get(forced), leave(BARE)),
+        brIf(0, lt(get(n), i32(7))),
+        // Nothing known has so few digits, in one group or two.
+        set(n, sub(shl(i32(1), get(n)), i32(1))),
+        set(m, popcnt(and(get(m), get(n)))),
+        set(t, popcnt(and(get(t), get(n)))),
+        brIf(0, or(and(eq(get(t), i32(0)), lt(get(m), i32(11))), and(eq(get(t), i32(1)), lt(get(m), i32(9))))),
+        leave(BARE),
+      ),
+      i32(GIVEN_UP),
+    ],
+  };
+}
+
+type Kernel3 = (a: number, b: number, c: number) => number;
+
+interface QuickKernels {
+  clean: (at: number, end: number) => number;
+  known: Kernel3;
+  named: (at: number, end: number, place: number, last: number) => number;
+  head: (block: number, table: number, i: number, n: number, place: number) => number;
+  walk: Kernel3;
+  copy: Kernel3;
+}
+
+function load(): QuickKernels | null {
+  try {
+    const module = new WebAssembly.Module(
+      w.assemble(PAGES, [clean(), known(), named(), head(), walk(), copy()]) as unknown as Uint8Array<ArrayBuffer>,
+    );
+    return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as QuickKernels;
+  } catch {
+    return null;
+  }
+}
+
+/** The kernels, or null where the processor has no SIMD: then the walkers look at everything. */
+export const quickKernels: QuickKernels | null = load();
+
+/** Copies [at, end) to a place where it does not overlap; up to 15 bytes behind may be written as well. */
+export function copyBytes(at: number, end: number, to: number): void {
+  if (quickKernels === null) bytes.copyWithin(to, at, end);
+  else quickKernels.copy(at, end, to);
+}

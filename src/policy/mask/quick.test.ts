@@ -1,0 +1,234 @@
+/** The quick way finds what the walkers find, and nothing else: both are run over the same bytes. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { lookAtCall, message } from '../../../test/support/look-at-calls.ts';
+import { beside, masked, setRules } from '../../../test/support/masking.ts';
+import { bytes, outputRegion, packetRegion } from '../../base/arena.ts';
+import { defaultMasking, shippedRules } from '../default-masking.ts';
+import { Policy } from '../policy.ts';
+import { random } from './detect-testing.ts';
+import { maskDocument } from './document.ts';
+import { innocentKinds } from './innocent-testing.ts';
+import { inspectValue, noName } from './inspect.ts';
+import { isQuicklyClean, setQuick } from './quick.ts';
+import { quickKernels } from './quick-kernels.ts';
+import { makers } from './secrets-testing.ts';
+import { PLAIN } from './value.ts';
+
+const skip = quickKernels === null && 'no SIMD here';
+const AT = packetRegion.at + 64;
+// Addresses too, which are off by default.
+const allRules = shippedRules.map(({ rule }) => rule);
+
+/** A secret of any kind, an innocent value, or pieces from which both are made. */
+const value: fc.Arbitrary<string> = fc.oneof(
+  fc.tuple(fc.integer({ min: 1 }), fc.nat(makers.length - 1)).map(([seed, i]) => makers[i][2](random(seed))),
+  fc.tuple(fc.integer({ min: 1 }), fc.constantFrom(...Object.keys(innocentKinds))).map(([seed, kind]) => innocentKinds[kind](random(seed))),
+  fc
+    .array(
+      fc.oneof(
+        fc.stringMatching(/^[0-9]{1,20}$/),
+        fc.stringMatching(/^[a-zA-Z0-9]{1,20}$/),
+        fc.stringMatching(/^[A-Z]{0,6}[0-9]{1,8}[A-Z]{0,3}$/),
+        fc.stringMatching(/^[0-9a-f]{4,12}$/),
+        fc.constantFrom(' ', ' ', '-', '--', '.', '/', '_', ',', '00', '+', '(', 'Bearer', 'basic', 'sk-', 'eyJ', 'DE89', 'ann@a.example'),
+        fc.constantFrom('password=', 'é', '"', 'W', '{', '%40', '://', 'xoxb-1', 'AKIA', 'MTA', '茶', '\t', '<pin>'),
+      ),
+      { maxLength: 7 },
+    )
+    .map((pieces) => pieces.join('')),
+);
+const text = fc
+  .tuple(fc.constantFrom('', '', 'see ', 'a-', '1 '), value, fc.constantFrom('', '', ' there', '.', '-9'))
+  .map((parts) => parts.join(''));
+
+function findings(source: string): readonly string[] {
+  setQuick(false);
+  return masked(source, (at, end) => {
+    noName();
+    inspectValue(at, end, PLAIN, 0);
+  }).found;
+}
+
+test('in what is quickly clean nothing is found', { skip }, () => {
+  setRules(allRules);
+  let clean = 0;
+  fc.assert(
+    fc.property(text, fc.constantFrom(...'0aZ -'), (source, behind) => {
+      // Whatever stands behind the value must not matter to the finding.
+      const data = Buffer.from(source);
+      bytes.fill(behind, AT, AT + data.length + 64);
+      bytes.set(data, AT);
+      setQuick(true);
+      if (!isQuicklyClean(AT, AT + data.length)) return;
+      clean++;
+      assert.deepEqual(findings(source), [], source);
+    }),
+    { numRuns: 20_000 },
+  );
+  assert.ok(clean > 2000, `${clean} of 20000 were clean`);
+});
+
+test('ordinary values are quickly clean', { skip }, () => {
+  setRules(defaultMasking.rules);
+  for (const ordinary of [
+    'gzip, deflate, br',
+    'nosniff',
+    'two words',
+    'CVOS5uqoh',
+    'cf151566-777d-407c-a410-000000000001',
+    'W/"6156c23abb-YrvKSIFF9fxTH6v2wA9DroYD"',
+    '00-105f1aca56dde699b21b5124d6ab6982-35f8488f536cd95e-01',
+    'Crêpe — 茶',
+    '2025-06-15',
+  ]) {
+    const end = AT + bytes.write(ordinary, AT);
+    assert.ok(isQuicklyClean(AT, end), ordinary);
+  }
+});
+
+const json = beside('application/json');
+
+/** The masked document and what was found, with the quick way and without it. */
+function both(source: string, isCut: boolean): void {
+  const walk = (at: number, end: number, cut: boolean): void => maskDocument(at, end, cut, ...json);
+  setQuick(false);
+  const slow = masked(source, walk, isCut);
+  setQuick(true);
+  // Once more when names and values are known.
+  for (let i = 0; i < 3; i++) {
+    const quick = masked(source, walk, isCut);
+    assert.equal(quick.text, slow.text);
+    assert.deepEqual(quick.found, slow.found);
+  }
+}
+
+const name = fc.oneof(
+  fc.constantFrom(
+    'id',
+    'name',
+    'Key',
+    'value',
+    'token',
+    'email',
+    'cardNumber',
+    'tokenType',
+    'items',
+    'a',
+    '',
+    'x'.repeat(60),
+    'ünï',
+    'n\\u0061me',
+  ),
+  fc.stringMatching(/^[a-z]{1,12}$/),
+  text,
+);
+const document = fc.letrec((tie) => ({
+  leaf: fc.oneof(
+    text,
+    fc.string({ maxLength: 40 }),
+    fc.integer(),
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.maxSafeInteger(),
+    fc.constantFrom(true, false, null, 4111111111111111, 7517.56, -74876407, 'about:blank', 'said "leave it"\n\\o/'),
+  ),
+  node: fc.oneof(
+    { maxDepth: 5 },
+    tie('leaf'),
+    fc.array(tie('node'), { maxLength: 5 }),
+    fc.array(fc.tuple(name, tie('node')), { maxLength: 6 }).map((members) => Object.fromEntries(members)),
+  ),
+})).node;
+
+test('JSON: the same edits, places and fields as without it', { skip }, () => {
+  setRules(defaultMasking.rules);
+  fc.assert(
+    fc.property(document, fc.constantFrom(undefined, 2), fc.boolean(), fc.integer({ min: 0, max: 9 }), (value_, indent, isCut, cut) => {
+      const whole = JSON.stringify([value_], undefined, indent);
+      both(cut > 5 ? whole.slice(0, Math.floor((whole.length * cut) / 10)) : whole, isCut);
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+test('JSON: odd grammar, repeats and empty ones', { skip }, () => {
+  setRules(defaultMasking.rules);
+  for (const source of [
+    '{}',
+    '[]',
+    '[[],{},[{}]]',
+    '{"a":1,}',
+    '[1,,2]',
+    '{"a" : "ann@a.example" , "a":"ann@a.example"}',
+    '{"email":["ann@a.example","x"],"y":"tea"}',
+    '[{"token":"abc"},"abc"]',
+    '{"name":"password","value":"hunter2"}',
+    '{"name":"Mary Smith","value":"hunter2"}',
+    '{"token":{"a":"b"},"c":"d"}',
+    '{"token":null,"b":"c"}',
+    '{"a":1}{"token":"x"}',
+    '{"a":tru}',
+    '{"a":1e21,"b":4.111111111111111E15}',
+    '{"a":"\\u0061nn@a.example"}',
+    '{"a":"x"',
+    '{"a"}',
+    '{"a":"b"]',
+    `${'['.repeat(80)}"ann@a.example"${']'.repeat(80)}`,
+    `{"a":${'['.repeat(50)}"ann@a.example"${']'.repeat(50)},"token":"x"}`,
+  ])
+    for (const isCut of [false, true]) both(source, isCut);
+});
+
+test('heads: the same record, however often they come', { skip }, () => {
+  const policy = new Policy({
+    pipelines: [
+      {
+        name: 'all',
+        simple: { otherwise: 'include', rules: [] },
+        advanced: { otherwise: 'include', rules: [] },
+        sampling: { share: 1, key: 'call' },
+      },
+    ],
+    masking: defaultMasking,
+    maskingKey: Buffer.alloc(32),
+  });
+  const look = (call: number): string => {
+    policy.route(call);
+    const record = bytes.toString('utf8', outputRegion.at, policy.encode(call, outputRegion.at));
+    return record.replace(/"id":"[^"]*"/, '');
+  };
+  const field = fc.constantFrom('X-Note', 'Cookie', 'Referer', 'Origin', 'Authorization', 'Link', 'x-api-key', 'Token-Type', 'User-Agent');
+  const headers = fc.array(
+    fc.tuple(
+      field,
+      text.filter((t) => !/[\t\r\n]/.test(t)),
+    ),
+    { maxLength: 8 },
+  );
+  fc.assert(
+    fc.property(headers, (list) => {
+      const head = list.map(([n, v]) => `|${n}: ${v.replaceAll('|', '')}`).join('');
+      const exchange = {
+        request: message(`GET / HTTP/1.1${head}`),
+        response: message(`HTTP/1.1 200 OK${head.replace('Cookie', 'Set-Cookie')}`),
+      };
+      setQuick(false);
+      const slow = lookAtCall(exchange, look);
+      setQuick(true);
+      for (let i = 0; i < 3; i++) assert.equal(lookAtCall(exchange, look), slow);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('new rules: nothing of what was known before counts', { skip }, () => {
+  const source = '{"nickname":"tea and a long walk"}';
+  const walk = (at: number, end: number): void => maskDocument(at, end, false, ...json);
+  setRules(defaultMasking.rules);
+  for (let i = 0; i < 3; i++) assert.deepEqual(masked(source, walk).found, []);
+  setRules([{ ...defaultMasking.rules[0], name: 'nick', detector: '', fields: ['nickname'] }]);
+  assert.deepEqual(masked(source, walk).found, ['nick nickname']);
+  setRules([{ ...defaultMasking.rules[0], name: 'tea', detector: '', pattern: 'tea' }]);
+  assert.deepEqual(masked(source, walk).found, ['tea nickname']);
+});
