@@ -3,7 +3,7 @@
  * certificates, its tokens, the network in front of it, or the disk: the doctor names each first.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -13,7 +13,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
+import { ask as control } from '../../src/app/control/client.ts';
+import type { SensorReport } from '../../src/app/report.ts';
 import { spoolKeys } from '../../src/ship/spool/keys.ts';
 import { Spool } from '../../src/ship/spool/spool.ts';
 import { makeCertificate } from '../support/certificates.ts';
@@ -26,6 +29,7 @@ const folder = mkdtempSync(join(tmpdir(), 'earshot-doctor-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 const CLOSE_MS = 10_000;
+const LIMIT_MS = 20_000;
 const HOUR_MS = 3_600_000;
 let places = 0;
 
@@ -377,3 +381,38 @@ test('a spool that is damaged', async () => {
   truncateSync(join(at.directory, segment), statSync(join(at.directory, segment)).size >> 1);
   await names(at, 'spool-corrupt', /damaged|missing/, 'warning');
 });
+
+// Beside a running sensor.
+
+test('a running sensor that is refused: both say so, it is said once, and its spool is its own', async (t) => {
+  const edge = await edgeFor(t, { authorization: 'none' });
+  edge.script(...Array.from({ length: 50 }, () => 403));
+  const sink = { type: 'http', url: edge.url, tls: { caFile: edge.caFile } };
+  const at = await place({ calls: sink });
+  await fill(at.directory, 5);
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../../src/main.ts'), 'run', '-w', '1', '-c', at.config], {
+    stdio: 'ignore',
+  });
+  const ended = once(child, 'exit');
+  t.after(async () => {
+    child.kill('SIGTERM');
+    await ended;
+  });
+  await untilReport(at, (report) => report.ship?.sinks[0].blocked !== null && report.ship !== null);
+  const told = await names(at, 'sink-forbidden', /^Sink calls: .*403.*says the running sensor too/);
+  assert.deepEqual(
+    told.findings.map(({ code }) => code),
+    ['sink-forbidden'],
+  );
+  assert.match(told.steps.find(({ step }) => step === 'spool')?.evidence ?? '', /5 wait for calls/);
+  assert.match(told.steps.find(({ step }) => step === 'calls: sensor')?.evidence ?? '', /^0 delivered by the running sensor, 5 wait/);
+});
+
+async function untilReport(at: Place, isSo: (report: SensorReport) => boolean): Promise<void> {
+  const path = join(at.base, 'control.sock');
+  for (const endMs = Date.now() + LIMIT_MS; ; await sleep(50)) {
+    const answer = await control(path, { command: 'report' }).catch(() => null);
+    if (answer !== null && isSo(answer.report)) return;
+    assert.ok(Date.now() < endMs, 'the sensor does not come so far');
+  }
+}

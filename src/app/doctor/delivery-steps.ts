@@ -1,6 +1,6 @@
 /** The steps behind the calls: the disk, the spool, and the way to each sink. */
 import type { DeliveryState } from '../../ship/delivery-state.ts';
-import type { ProbeStep, Problem } from '../../ship/sink.ts';
+import type { ProbeStep } from '../../ship/sink.ts';
 import { expiredOf } from '../delivery-faults.ts';
 import { byteAmount, count, longTime } from '../units.ts';
 import type { Evidence, SinkEvidence } from './evidence.ts';
@@ -119,7 +119,7 @@ function sinkSteps(sink: SinkEvidence, e: Evidence): Step[] {
   const steps = sink.steps.map(
     (step): Step => ({
       name: `${sink.name}: ${stepNames[step.name]}`,
-      judge: () => judged(step.ok ? step.detail : 'failed', findingOf(sink.name, step, live)),
+      judge: () => judged(step.ok ? step.detail : shortly(step), findingOf(sink.name, step, live)),
     }),
   );
   if (sink.refused !== null) {
@@ -150,6 +150,11 @@ function delivering(live: DeliveryState, isBroken: boolean, nowMs: number): Judg
     );
   }
   return judged(evidence, waits > BEHIND_MS ? finding('sink-behind', `Sink ${name} is ${longTime(waits)} behind.`, '') : null);
+}
+
+/** What the finding says in full: "certificate expired". */
+function shortly({ problem }: ProbeStep): string {
+  return problem?.code.replaceAll('-', ' ') ?? 'failed';
 }
 
 function findingOf(sink: string, { name, ok, problem }: ProbeStep, live: DeliveryState | null): Finding | null {
