@@ -13,6 +13,7 @@ import { PLAIN } from './value.ts';
 
 const B = bytes;
 const TAIL_BYTES_MAX = 4096;
+const SEMICOLON = 59;
 
 export function maskText(at: number, end: number, isCut: boolean): void {
   noName();
@@ -30,13 +31,19 @@ export function walkText(at: number, end: number, isCut: boolean): boolean {
   return true;
 }
 
-/** Where the last word, or what may be the beginning of a number, begins. */
-export function tailAt(at: number, end: number): number {
+/** Where the last word, or what may be the beginning of a number, begins. With `isCoded` any byte may stand for a digit: &#52; */
+export function tailAt(at: number, end: number, isCoded = false): number {
   const stop = Math.max(at, end - TAIL_BYTES_MAX);
   let p = end;
-  while (p > stop && B[p - 1] > 32) p--;
-  // 4111 1111 1111 1
-  while (p > stop && (isDigit(B[p - 1]) || ((B[p - 1] === 32 || B[p - 1] === 45) && p - 1 > stop && isDigit(B[p - 2])))) p--;
+  for (let before = -1; p !== before; ) {
+    before = p;
+    while (p > stop && B[p - 1] > 32) p--;
+    // 4111 1111 1111 1
+    while (p > stop && (isDigit(B[p - 1]) || ((B[p - 1] === 32 || B[p - 1] === 45) && p - 1 > stop && isDigit(B[p - 2])))) p--;
+    // &#52;111 1111 1111 &#49;: as long as the word before ends with a digit or a reference
+    if (!isCoded) return p;
+    if (p - 1 > stop && B[p - 1] === 32 && B[p - 2] === SEMICOLON) p--;
+  }
   return p;
 }
 

@@ -236,7 +236,7 @@ function maskPiece(at: number, end: number, isCut: boolean, form: number): void 
   directRule = 0;
   if (rule !== 0 || !isCut) inspectValue(from, to, form, rule);
   else {
-    const tail = tailAt(from, to);
+    const tail = tailAt(from, to, form === XML_TEXT);
     inspectValue(from, tail, form, 0);
     putUnreadable(tail, to, form);
   }
