@@ -97,6 +97,8 @@ function sinkLine(): string {
 
 let stopping = false;
 let finishing = false;
+/** The shop and its customers, or the mirror. */
+let traffic: ChildProcess | null = null;
 async function stop(code: number): Promise<void> {
   if (stopping) return;
   stopping = true;
@@ -194,6 +196,8 @@ async function untilDelivered(): Promise<void> {
 async function finish(): Promise<void> {
   if (finishing) return;
   finishing = true;
+  // Nothing new comes: what is under way can end.
+  if (traffic !== null) await end(traffic);
   await untilDelivered();
   const block = ask('stats');
   console.log(`\n${calls} calls. ${colours.cyan('earshot stats')} says:\n\n${block}`);
@@ -209,7 +213,7 @@ async function finish(): Promise<void> {
 
 const readyBy = Date.now() + READY_MS;
 while (!ask('status', '--json').includes('"ready":true') && Date.now() < readyBy && !stopping) await sleep(200);
-start(process.execPath, live ? ['scripts/demo-shop.ts'] : ['scripts/demo-mirror.ts', String(port)], live);
+traffic = start(process.execPath, live ? ['scripts/demo-shop.ts'] : ['scripts/demo-mirror.ts', String(port)], live);
 if (edgeDownSeconds > 0) {
   await sleep((Number.isFinite(seconds) ? seconds / 4 : EDGE_DOWN_AFTER_S) * 1000);
   await tellEdge('stop');
