@@ -36,8 +36,7 @@ export async function loadPolicy(settings: Settings, keyDirectory: string): Prom
     const details = errors.flatMap((error) => [error.message, ...error.details]);
     throw new SensorError(first.code, 'Cannot use the rules', `${errors.length} of their files cannot be used`, first.next, first, details);
   }
-  const spec = { pipelines, masking, maskingKey: key } as PolicySpec;
-  return spec;
+  return { pipelines, masking, maskingKey: key } as PolicySpec;
 }
 
 // What reads files is loaded only when a file is named: it costs more than a short read.

@@ -41,7 +41,8 @@ const logAt =
     say({ type: 'log', level, message, fields });
 const log = { info: logAt('info'), warn: logAt('warn'), error: logAt('error') };
 
-// What the sensor sends itself must not be listened to; every connection of this thread is one of its own.
+// What the sensor sends itself must not be listened to; every connection of this thread is one of its own. Its first packets
+// may be read before the workers know of it.
 subscribe('net.client.socket', (message) => {
   const { socket } = message as { socket: Socket };
   socket.once('connect', () => {

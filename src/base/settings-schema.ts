@@ -178,7 +178,7 @@ export const settingsSchema: z.ZodType<Settings, unknown> = z
           .boolean()
           .default(defaults.run.shedding)
           .describe(
-            'Whether a worker that cannot keep up leaves out whole flows, chosen by hash and counted, instead of packets at random.',
+            'Whether a worker that cannot keep up leaves out bodies, then headers, then whole flows, chosen by hash and counted, instead of packets at random.',
           ),
         watchCallsPerSecondMax: count(defaults.run.watchCallsPerSecondMax, 100_000).describe(
           'Calls a second that each worker hands to `earshot tail` and `top` while somebody watches. The rest is counted.',

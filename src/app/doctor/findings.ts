@@ -349,7 +349,7 @@ const table = {
   },
   shedding: {
     severity: 'broken',
-    meaning: 'The sensor cannot keep up and drops whole connections, by hash, until it can.',
+    meaning: 'The sensor cannot keep up: until it can, it leaves out bodies, then headers, then whole connections, by hash.',
     next: 'Raise run.workers, give the machine more processors, or capture less with capture.only and capture.not.',
   },
   'output-failing': {
