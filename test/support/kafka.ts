@@ -8,10 +8,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts } from './free-ports.ts';
 import { type KafkaRelease, kafka4, kafkaClassPath } from './kafka-jars.ts';
 
 const READY_LIMIT_MS = 90_000;
@@ -274,15 +274,6 @@ appender.out.layout.pattern=%d{HH:mm:ss,SSS} %p %c{1} %m%n
 rootLogger.level=WARN
 rootLogger.appenderRef.out.ref=out
 `;
-
-/** Ports that nobody listens on at this moment. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, HOST));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
-}
 
 /** How many brokers the one at this address knows; 0 when it does not answer. */
 async function brokersSeenBy(address: string): Promise<number> {

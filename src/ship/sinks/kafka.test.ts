@@ -6,6 +6,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
+import { freePorts } from '../../../test/support/free-ports.ts';
 import { type KafkaChanges, kafkaSettings, kafkaSink, makeBatch, never, problemOf, shortly } from '../../../test/support/kafka-sinks.ts';
 import { SensorError } from '../../base/errors.ts';
 
@@ -77,11 +78,8 @@ function beginsSasl(reply: (nonce: string) => string): (socket: Socket) => void 
 
 test('nobody listens, at one address and at several', async (t) => {
   const closed = await listen(t, () => undefined);
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const gone = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  server.close();
-  await once(server, 'close');
+  const [port] = await freePorts(1);
+  const gone = `127.0.0.1:${port}`;
   assert.equal(await send([gone]), 'retry connection-refused');
   assert.equal(await send(['broker.invalid:9092']), 'retry name-unknown');
   assert.equal(await send([gone, 'broker.invalid:9092']), 'retry brokers-unreachable');
