@@ -24,6 +24,7 @@ import type { OnCalls, SensorControl } from './control/protocol.ts';
 import { type ControlServer, startControl } from './control/server.ts';
 import { findingKinds } from './doctor/findings.ts';
 import { Faults } from './faults.ts';
+import { giveBackMemory } from './give-back.ts';
 import type { OwnSocket } from './guard.ts';
 import { startHealth } from './health.ts';
 import type { Listener, OwnAddress } from './listener.ts';
@@ -167,6 +168,7 @@ export class Sensor implements SensorControl {
   #noteCounters(isStop: boolean): void {
     const indexes = this.#listening.heard.flatMap((one) => one.indexes);
     noteCounters(controlPath(this.#settings.control.socket), indexes, isStop);
+      giveBackMemory();
   }
 
   /** How much passed between the stop of the sensor before and now. */

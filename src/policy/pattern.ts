@@ -5,7 +5,7 @@
  * Bounds: PATTERN_CHARACTERS_MAX, and PROGRAM_SIZE_MAX instructions of the compiled program: a{1000} in a few characters
  * would make matching a thousand times slower, though still linear.
  */
-import { RE2JS, RE2JSSyntaxException } from 're2js';
+import { re2 } from './re2.ts';
 
 export const PATTERN_CHARACTERS_MAX = 1000;
 const PROGRAM_SIZE_MAX = 4000;
@@ -20,13 +20,13 @@ export interface PatternFault {
 export function patternFault(pattern: string): PatternFault | null {
   if (pattern.length > PATTERN_CHARACTERS_MAX) return { what: `wanted: at most ${PATTERN_CHARACTERS_MAX} characters`, at: 0 };
   try {
-    const compiled = RE2JS.compile(pattern);
+    const compiled = re2().RE2JS.compile(pattern);
     if (compiled.programSize() > PROGRAM_SIZE_MAX)
       return { what: 'it repeats too much: wanted: smaller counts in { }', at: countAt(pattern) };
     if (compiled.testExact('')) return { what: 'it fits the empty text, and so everything', at: 0 };
     return null;
   } catch (error) {
-    if (!(error instanceof RE2JSSyntaxException)) throw error;
+    if (!(error instanceof re2().RE2JSSyntaxException)) throw error;
     const what = `not in the syntax of RE2: ${error.error}`;
     if (error.error === 'missing closing )') return { what, at: parenthesisAt(pattern, true) };
     if (error.error === 'unexpected )') return { what, at: parenthesisAt(pattern, false) };

@@ -9,9 +9,9 @@
  * there. Finding all matches can take quadratic time even where one does not (`x.*y|a`): when a pattern has read a window
  * WORK_MAX times, the rest of the value is masked whole (`limit.policy.pattern_work`). So is what lies beyond MATCHES_MAX.
  */
-import { RE2JS } from 're2js';
 import { bytes } from '../../base/arena.ts';
 import { raise, weird } from '../../base/weird.ts';
+import { type RE2JS, re2 } from '../re2.ts';
 import type { MaskingRule } from '../spec.ts';
 import { classes, DIGIT, LOWER, looked, UPPER } from './detectors/classes.ts';
 
@@ -43,7 +43,7 @@ export function resetPatterns(rules: readonly MaskingRule[]): void {
   for (const [i, rule] of rules.entries()) {
     if (rule.pattern === '') continue;
     try {
-      compiled.push({ rule: i + 1, expression: RE2JS.compile(rule.pattern), validator: rule.validator });
+      compiled.push({ rule: i + 1, expression: re2().RE2JS.compile(rule.pattern), validator: rule.validator });
     } catch (error) {
       throw new Error(`masking rule ${rule.name}: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -1,8 +1,8 @@
 /** Functions of texts and lists, written behind what they look at: request.path.startsWith("/api/"). docs/filters.md has the same table. */
-import { RE2JS } from 're2js';
 import { bytes } from '../../../base/arena.ts';
 import { type Cidr, isInAny, parseAddress, parseCidr } from '../../../base/cidr.ts';
 import { patternFault } from '../../pattern.ts';
+import { re2 } from '../../re2.ts';
 import { bytesBegin, bytesEnd, textBytes } from '../byte-text.ts';
 import { GLOB_BYTES_MAX, Glob } from '../glob.ts';
 import { failuresOf, holds } from './search.ts';
@@ -83,7 +83,7 @@ function matches(object: TypedString, argument: Argument): Typed {
   const pattern = literalOf(argument, 'a regular expression of RE2');
   const fault = patternFault(pattern);
   if (fault !== null) throw new ExpressionError(fault.what, argument.textAt + fault.at);
-  const compiled = RE2JS.compile(pattern);
+  const compiled = re2().RE2JS.compile(pattern);
   const { get } = object;
   return bool((view) => compiled.test(get(view)));
 }
