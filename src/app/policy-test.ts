@@ -9,8 +9,11 @@ import { defaultSettings, type PipelineSettings, type Settings } from '../base/s
 import { openCapture } from '../capture/capture.ts';
 import { Packet } from '../capture/packet.ts';
 import { INDEX_WORDS } from '../policy/masked-call.ts';
-import { writeText } from './output.ts';
-import { finishPipeline, processPacket, resetPipeline } from './pipeline.ts';
+import type { LiveAmount } from './live-packets.ts';
+import { untilInterrupted } from './live-screen.ts';
+import { sourcesOf } from './named-sources.ts';
+import { say, writeText } from './output.ts';
+import { finishPipeline, handOn, processPacket, resetPipeline } from './pipeline.ts';
 import { loadPolicy } from './policy-files.ts';
 import { PolicyTrial, type TrialResult } from './policy-trial.ts';
 import { Progress } from './progress.ts';
@@ -98,7 +101,54 @@ function readInto(trial: PolicyTrial, files: readonly string[], settings: Settin
   }
 }
 
-function textOf(result: TrialResult, colours: Colours, width: number): string {
+/** Listens for so long, or until Ctrl-C: what came until then counts. Throws SensorError: no-calls, and what listening may meet. */
+async function listenInto(trial: PolicyTrial, settings: Settings, seconds: number): Promise<LiveAmount> {
+  const { interfaces, endpoints } = settings.capture;
+  if (interfaces.length + endpoints.length === 0) {
+    throw new SensorError(
+      'nothing-to-listen-to',
+      'Cannot listen',
+      'neither the command line nor a configuration names an interface or a tunnel end-point',
+      'Name one: --live 60s -i eth0, or the configuration of the sensor with -c.',
+    );
+  }
+  const { hearPackets } = await import('./live-packets.ts');
+  const writer = writerInto(trial, settings, Date.now() * 1000);
+  resetPipeline(settings, (call) => writer.take(call));
+  const interruption = untilInterrupted();
+  let heard: LiveAmount;
+  try {
+    if (process.stderr.isTTY) say(`earshot: listening for ${seconds} s; Ctrl-C ends it earlier, and shows what came until then\n`);
+    heard = await hearPackets(settings, seconds, interruption.signal, () => {
+      handOn();
+      writer.releaseDue();
+      writer.flush();
+    });
+  } finally {
+    interruption.release();
+  }
+  finishPipeline();
+  writer.end('');
+  if (trial.calls === 0) throw noCalls(settings, heard);
+  return heard;
+}
+
+function noCalls({ capture }: Settings, { seconds, packets, silent }: LiveAmount): SensorError {
+  const sources = [...capture.interfaces, ...capture.endpoints].join(', ');
+  const time = `${seconds.toFixed(1)} s`;
+  const missing = silent.length === 0 ? '' : `; not up: ${silent.join(', ')}`;
+  const named = [...capture.interfaces.map((name) => ` -i ${name}`), ...capture.endpoints.map((url) => ` -e ${url}`)].join('');
+  return new SensorError(
+    'no-calls',
+    'Cannot say what the rules would do: no calls were seen',
+    packets === 0
+      ? `no packet came from ${sources} within ${time}${missing}`
+      : `${count(packets)} packets came from ${sources} within ${time}, and no call of HTTP was in them${missing}`,
+    `Listen longer, or see where the calls stay: earshot doctor --live 10s${named}.`,
+  );
+}
+
+function textOf(result: TrialResult, heard: Heard, colours: Colours, width: number): string {
   const lines: string[] = [];
   const { calls, letThrough } = result;
   lines.push(`${count(calls)} calls: ${count(letThrough)} let through, ${count(calls - letThrough)} left out.`, '');

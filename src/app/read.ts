@@ -14,8 +14,8 @@ import { openCapture } from '../capture/capture.ts';
 import { Packet } from '../capture/packet.ts';
 import { Policy } from '../policy/policy.ts';
 import { type FormatContext, type FormatName, formats } from '../ship/formats/format.ts';
-import { OutputClosed, outputFailed, say, writeBytes, writeText } from './output.ts';
-import { finishPipeline, lastBug, processPacket, resetPipeline } from './pipeline.ts';
+import { OutputClosed, openOutput, say, writeBytes, writeText } from './output.ts';
+import { finishPipeline, handOn, lastBug, processPacket, resetPipeline } from './pipeline.ts';
 import { loadPolicy } from './policy-files.ts';
 import { Progress } from './progress.ts';
 import type { ReadDelivery } from './read-delivery.ts';
@@ -89,7 +89,10 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
       ...(policy !== null && options.unfiltered !== true && { route: (call) => policy.route(call) }),
       ...(policy !== null && options.unmasked !== true && { encode: (call, to) => policy.encode(call, to) }),
     });
-    capture.beforeWaiting(() => writer.flush());
+    capture.beforeWaiting(() => {
+      handOn();
+      writer.flush();
+    });
     const summary = options.summary ? new Summary(packetTimeUs[0]) : null;
     if (summary === null) resetPipeline(settings, (call) => writer.take(call), true);
     else {

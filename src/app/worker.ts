@@ -30,7 +30,7 @@ import { withRecord } from './call-line.ts';
 import { Gaps } from './gaps.ts';
 import { giveBackMemory } from './give-back.ts';
 import { type PacketList, SHARES, setFilter, setOwnSockets, setShedding } from './guard.ts';
-import { finishPipeline, lastBug, passTime, processPacket, resetPipeline } from './pipeline.ts';
+import { finishPipeline, handOn, lastBug, onBug, passTime, processPacket, resetPipeline } from './pipeline.ts';
 import { RecordWriter } from './record-writer.ts';
 import { Shedding } from './shedding.ts';
 import { UnderWay } from './under-way.ts';
@@ -263,6 +263,7 @@ function run(): void {
   let tickDueMs = 0;
   let quietSinceMs = 0;
   for (;;) {
+  if (n > 0) handOn();
     const n = readBurst();
     const nowMs = performance.now();
     if (nowMs >= tickDueMs) {

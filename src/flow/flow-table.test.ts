@@ -7,7 +7,21 @@ import { weirdCount } from '../base/weird.ts';
 import { Packet } from '../capture/packet.ts';
 import { decode, resetDecode } from '../decode/decode.ts';
 import { Segment, TCP } from '../decode/segment.ts';
-import { addFlow, FLAGS, findFlow, flowsInUse, LAST_SEEN, ROW_SHIFT, removeFlow, resetFlowTable, rows, victim } from './flow-table.ts';
+import {
+  addFlow,
+  FLAGS,
+  findFlow,
+  flowsInUse,
+  KEY_A,
+  KEY_B,
+  LAST_SEEN,
+  ROW_SHIFT,
+  removeFlow,
+  resetFlowTable,
+  reuseRows,
+  rows,
+  victim,
+} from './flow-table.ts';
 import { ACK as A, flowSettings, Run, raised, SYN as S } from './flow-testing.ts';
 
 const segment = new Segment();
@@ -94,12 +108,19 @@ test('the index grows with the table and loses nothing', () => {
   }
 });
 
-test('a removed row is used again, and cleared', () => {
+test('a removed row is used again, and cleared, when nobody refers to it any more', () => {
   resetFlowTable(defaultSettings);
   const row = addFlow(segmentOf(1, 2, 3, 4));
   rows[(row << ROW_SHIFT) + 20] = 99;
   removeFlow(row);
-  assert.equal(addFlow(segmentOf(5, 6, 7, 8)), row);
+  const other = addFlow(segmentOf(7, 7, 7, 7));
+  assert.notEqual(other, row);
+  assert.equal(rows[(row << ROW_SHIFT) + KEY_A], 1);
+  assert.equal(rows[(row << ROW_SHIFT) + KEY_B], 2);
+  removeFlow(other);
+  reuseRows();
+  const again = [addFlow(segmentOf(8, 8, 8, 8)), addFlow(segmentOf(5, 6, 7, 8))];
+  assert.deepEqual(new Set(again), new Set([row, other]));
   assert.equal(rows[(row << ROW_SHIFT) + 20], 0);
 });
 

@@ -72,6 +72,8 @@ let mask = INDEX_START - 1;
 let inUse = 0;
 let highRow = 1;
 let freeRow = 0;
+/** Removed, and not given out yet: linked by HASH. */
+let removedRow = 0;
 let flowsMax = 1 << 20;
 let hand = 1;
 
@@ -81,6 +83,7 @@ export function resetFlowTable(settings: Settings): void {
   inUse = 0;
   highRow = 1;
   freeRow = 0;
+  removedRow = 0;
   hand = 1;
   flowsMax = settings.flow.flowsMax;
 }
@@ -247,7 +250,7 @@ function growIndex(): void {
   for (let i = 0; i < old.length; i += 2) if (old[i + 1] !== 0) enter(old[i], old[i + 1]);
 }
 
-/** Forgets a connection. Its row number may be handed out again. */
+/** Forgets a connection. Who it was can be read from its row until `reuseRows`. */
 export function removeFlow(row: number): void {
   const f = row << ROW_SHIFT;
   let j = R[f + HASH] & mask;
@@ -265,8 +268,19 @@ export function removeFlow(row: number): void {
     }
   }
   index[hole * 2 + 1] = 0;
-  R[f + FLAGS] = 0;
-  R[f] = freeRow;
-  freeRow = row;
+  R[f + FLAGS] &= IS_IPV6;
+  R[f + HASH] = removedRow;
+  removedRow = row;
   inUse--;
+}
+
+/** Rows of connections that were forgotten may be given out again: nobody refers to them any more. */
+export function reuseRows(): void {
+  while (removedRow !== 0) {
+    const f = removedRow << ROW_SHIFT;
+    const next = R[f + HASH];
+    R[f] = freeRow;
+    freeRow = removedRow;
+    removedRow = next;
+  }
 }

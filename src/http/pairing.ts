@@ -45,11 +45,14 @@ let pipelineMax = 256;
 let finished = new Int32Array(1024);
 let finishedAt = 0;
 let finishedEnd = 0;
+/** Kept bytes of bodies of those that wait. */
+let finishedBytes = 0;
 
 export function resetPairing(max: number): void {
   pipelineMax = max < 1 ? 1 : max;
   finishedAt = 0;
   finishedEnd = 0;
+  finishedBytes = 0;
 }
 
 /** The next finished call, or 0. The caller gives it back with `releaseCall` once it has been recorded. */
@@ -57,9 +60,20 @@ export function nextFinished(): number {
   if (finishedAt === finishedEnd) {
     finishedAt = 0;
     finishedEnd = 0;
+    finishedBytes = 0;
     return 0;
   }
   return finished[finishedAt++];
+}
+
+/** Finished calls that wait for `nextFinished`. */
+export function finishedCalls(): number {
+  return finishedEnd - finishedAt;
+}
+
+/** Kept bytes of their bodies, since the last time that none waited. */
+export function finishedBodyBytes(): number {
+  return finishedBytes;
 }
 
 /** A new call of connection row `n` (word index) and flow row `flow`; 0 when there is no room. */
@@ -233,6 +247,7 @@ export function finishCall(n: number, call: number, causes: number): void {
     finished = larger;
   }
   finished[finishedEnd++] = call;
+  finishedBytes += K[k + t.REQUEST + t.S_KEPT] + K[k + t.RESPONSE + t.S_KEPT];
 }
 
 /** The request of this call is whole (or as whole as it will be). */

@@ -26,7 +26,7 @@ test('a capture may end behind any packet', () => {
   fc.assert(
     fc.property(arbitraryPlan(), fc.integer({ min: 30, max: 500 }), (plan, bytesEach) => {
       const packets = wires(partsOf(makeConversation(plan), everyBytes(bytesEach)));
-      const whole = runPipeline(packets);
+      const whole = runPipeline(packets, { everyPacket: true });
       for (let n = 0; n <= packets.length; n++) {
         const before = n === 0 ? 0 : whole.recordsAfter[n - 1];
         const { records } = runPipeline(packets.slice(0, n));
@@ -42,7 +42,7 @@ test('any packet may be cut at any byte', () => {
   fc.assert(
     fc.property(arbitraryPlan({ exchangesMax: 2 }), fc.nat(999), fc.boolean(), (plan, share, told) => {
       const packets = wires(partsOf(makeConversation(plan), everyBytes(300)));
-      const whole = runPipeline(packets);
+      const whole = runPipeline(packets, { everyPacket: true });
       const place = Math.floor((share * packets.length) / 1000);
       const before = place === 0 ? 0 : whole.recordsAfter[place - 1];
       for (let bytes = 0; bytes < packets[place].data.length; bytes += 1 + (bytes % 3)) {
@@ -67,7 +67,7 @@ test('every packet may be cut at any byte', () => {
 
 test('a file may end at any byte', () => {
   const { pcap, packets } = captured({ kind: 'small', megabytes: 0.1, seed: lawSeed() & 0xffff });
-  const whole = runPipeline(packets);
+  const whole = runPipeline(packets, { everyPacket: true });
   const path = join(folder, 'cut.pcap');
   fc.assert(
     fc.property(fc.integer({ min: 24, max: pcap.length }), (length) => {

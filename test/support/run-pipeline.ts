@@ -4,7 +4,7 @@
  * memory within its budget, and at the end everything given back.
  */
 import assert from 'node:assert/strict';
-import { finishPipeline, lastBug, processPacket, resetPipeline } from '../../src/app/pipeline.ts';
+import { finishPipeline, handOn, lastBug, processPacket, resetPipeline } from '../../src/app/pipeline.ts';
 import { RecordWriter } from '../../src/app/record-writer.ts';
 import { bytes, packetRegion } from '../../src/base/arena.ts';
 import { blockBytesUsed } from '../../src/base/blocks.ts';
@@ -120,6 +120,7 @@ export class PipelineRun {
   /** Takes a packet of a capture source, which has set the packet time and counted it. */
   processCounted(packet: Packet): void {
     processPacket(packet);
+    if (this.#everyPacket) handOn();
     this.recordsAfter.push(this.records.length);
     this.#measure();
     if (this.#everyPacket) this.check();
@@ -130,7 +131,7 @@ export class PipelineRun {
     this.flowsPeak = Math.max(this.flowsPeak, flowsInUse());
   }
 
-  /** What holds between any two packets. */
+  /** What holds between any two bursts of packets, once their calls are handed on. */
   check(): Balance[] {
     if (weirdCount('sensor.bug') > 0) {
       throw new Error(`sensor.bug: ${lastBug instanceof Error ? lastBug.stack : lastBug}`, { cause: lastBug });
@@ -143,6 +144,7 @@ export class PipelineRun {
   }
 
   finish(): Run {
+    handOn();
     this.check();
     finishPipeline();
     this.#writer.end('');
