@@ -33,9 +33,33 @@ export const O_DECODED = 2;
 export const O_CUT = 3;
 
 let bodyBytes = 0;
+/** By side: the call whose body `openOnce` opened last; -1: none. */
+const openFor = new Int32Array([-1, -1]);
 
 export function resetOpening(settings: Settings): void {
   bodyBytes = settings.http.bodyBytes;
+}
+
+/**
+ * As `openBody`, once for each call: a filter and masking ask for the same. What `room` holds must stay until `forgetOpened`,
+ * which a new call, and whoever puts other bytes into `opened`, must call.
+ */
+export function openOnce(call: number, side: number, room: number): void {
+  const i = side === t.REQUEST ? 0 : 1;
+  if (openFor[i] === call) return;
+  openBody(call, side, room);
+  openFor[i] = call;
+}
+
+export function forgetOpened(): void {
+  openFor[0] = openFor[1] = -1;
+}
+
+let decodings = 0;
+
+/** How many bodies had their codings undone since the start. */
+export function bodiesDecoded(): number {
+  return decodings;
 }
 
 /** Opens the body of one side (REQUEST or RESPONSE) into `opened`; uses OPENED_BYTES_MAX bytes at `room` when it has to decode. */
@@ -44,6 +68,7 @@ export function openBody(call: number, side: number, room: number): void {
   const s = k + side;
   const d = (call << 5) + (side === t.REQUEST ? t.D_REQUEST : t.D_RESPONSE);
   const i = side === t.REQUEST ? O_REQUEST : O_RESPONSE;
+  openFor[side === t.REQUEST ? 0 : 1] = -1;
   const at = K[s + t.S_BODY];
   const kept = K[s + t.S_KEPT];
   const gap = D[d + t.D_GAP];
@@ -52,6 +77,7 @@ export function openBody(call: number, side: number, room: number): void {
   O[i + O_DECODED] = 0;
   O[i + O_CUT] = gap > 0 || kept < D[d + t.D_BODY] ? 1 : 0;
   if (K[s + t.S_CODING] === 0 || kept === 0) return;
+  decodings++;
   const n = decode(k, s, at, at + kept, room);
   if (n < 0) return;
   O[i + O_AT] = room;

@@ -12,11 +12,11 @@ import { describePath } from '../decode/encapsulation.ts';
 import { FLAGS, INTERFACE, IS_IPV6, KEY_A, KEY_B, PATH, PORTS, ROW_SHIFT, rows } from '../flow/flow-table.ts';
 import * as t from '../http/transaction.ts';
 import { clientIpOfCall } from '../normalise/call-client-ip.ts';
-import { O_AT, O_END, O_REQUEST, O_RESPONSE, openBody, opened } from '../normalise/open-body.ts';
+import { forgetOpened, O_AT, O_END, O_REQUEST, O_RESPONSE, opened, openOnce } from '../normalise/open-body.ts';
 import { writePathTemplate } from '../normalise/path-template.ts';
 import { locateTarget, target } from '../normalise/target.ts';
 import { bytesAre, textBytes } from './filter/byte-text.ts';
-import { openedParts } from './mask/layout.ts';
+import { maskedPart, openedParts } from './mask/layout.ts';
 
 const B = bytes;
 const R = rows;
@@ -88,6 +88,7 @@ export class CallView {
     this.#known = 0;
     this.#bodies[0] = null;
     this.#bodies[1] = null;
+    forgetOpened();
   }
 
   /** The numbers of encapsulation paths have a new meaning. */
@@ -254,7 +255,7 @@ export class CallView {
     const i = side === REQUEST ? 0 : 1;
     let text = this.#bodies[i];
     if (text === null) {
-      openBody(this.call, side, openedParts[i].at);
+      openOnce(this.call, side, openedParts[i].at);
       const o = i === 0 ? O_REQUEST : O_RESPONSE;
       text = O[o + O_END] > O[o + O_AT] ? B.toString('utf8', O[o + O_AT], O[o + O_END]) : '';
       this.#bodies[i] = text;
@@ -274,7 +275,8 @@ export class CallView {
   template(): string {
     this.findPath();
     if (this.end === this.at) return '';
-    const to = openedParts[0].at;
+    // Opened bodies stay for masking; what it writes comes later.
+    const to = maskedPart.at;
     return B.toString('utf8', to, writePathTemplate(this.at, this.end, to));
   }
 

@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { codeOf, reasonOf, SensorError } from '../base/errors.ts';
 import { readSecret, secretReference } from '../base/secret.ts';
 import type { Secret } from '../base/settings.ts';
@@ -55,7 +55,7 @@ function keptKey(directory: string): Uint8Array {
     if (error instanceof SensorError) throw error;
     throw new SensorError(
       'masking-key-failed',
-      `Cannot keep the masking key in ${path}`,
+      `Cannot keep the masking key in ${resolve(path)}`,
       reasonOf(error),
       'Let the sensor write there, or give it a key: policy.maskingKey.',
       error,

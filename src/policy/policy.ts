@@ -31,6 +31,13 @@ interface Pipeline {
   readonly isTaken: (view: CallView) => boolean;
 }
 
+function resetMasking({ masking, maskingKey }: PolicySpec): void {
+  resetRules(masking);
+  resetDocuments(masking);
+  resetActions(masking, maskingKey);
+  resetMaskCall();
+}
+
 export class Policy {
   #pipelines: readonly Pipeline[] = [];
   readonly #view = new CallView();
@@ -40,6 +47,8 @@ export class Policy {
   #texts = new Map<string, Literal>();
   /** The same for one pipeline, by rule. */
   #textOfRule: Literal[] = [];
+  /** The policy that holds; null before the first one. */
+  #spec: PolicySpec | null = null;
   /** What the record leaves out because the worker is overloaded (mask/mask-call.ts). */
   shed = SHED_NOTHING;
 
@@ -48,17 +57,21 @@ export class Policy {
     this.replace(spec);
   }
 
-  /** From the next call on. */
+  /** From the next call on. Throws what the constructor throws; then the policy before holds on, all of it. */
   replace(spec: PolicySpec): void {
     const pipelines = spec.pipelines.map((pipeline) => ({
       name: pipeline.name,
       filters: compileFilters(pipeline),
       isTaken: compileSampling(pipeline, spec.maskingKey),
     }));
-    resetRules(spec.masking);
-    resetDocuments(spec.masking);
-    resetActions(spec.masking, spec.maskingKey);
-    resetMaskCall();
+    try {
+      resetMasking(spec);
+    } catch (error) {
+      // A part of it may stand already.
+      if (this.#spec !== null) resetMasking(this.#spec);
+      throw error;
+    }
+    this.#spec = spec;
     this.#pipelines = pipelines;
     this.#decisions = new Int32Array(pipelines.length);
     this.#texts = new Map();

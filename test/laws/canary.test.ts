@@ -12,6 +12,7 @@ import { prometheusText } from '../../src/app/metrics/prometheus.ts';
 import { collect } from '../../src/app/metrics/table.ts';
 import { sampleReport } from '../../src/app/report-testing.ts';
 import { safeJson } from '../../src/app/safe-json.ts';
+import { Summary } from '../../src/app/summary.ts';
 import { TailLines } from '../../src/app/tail.ts';
 import { coloursOf } from '../../src/app/terminal.ts';
 import { defaultSettings, type Settings } from '../../src/base/settings.ts';
@@ -125,8 +126,12 @@ function run(
       for (const needle of needles(s)) watcher.watch(needle, planted(call, i));
     });
   }
-  const { lines, batches, counters, weirds } = runMasked(traffic.packets, new Policy(policySpec(rules)), settings);
+  const summary = new Summary(0);
+  const { lines, batches, counters, weirds } = runMasked(traffic.packets, new Policy(policySpec(rules)), settings, 0, (call) =>
+    summary.count(call),
+  );
   const found: string[] = [];
+  found.push(...watcher.search(summary.report(['a.pcap'], 1, coloursOf(process.stdout), 200), 'summary'));
   const records = lines.map((line) => {
     found.push(...watcher.search(line, 'record'));
     return JSON.parse(line.toString()) as ApiCall;

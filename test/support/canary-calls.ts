@@ -9,6 +9,7 @@ import { nameOf, type Secret } from './canary-secrets.ts';
 
 /** A message in the making. */
 interface Draft {
+  host: string;
   target: string;
   readonly headers: [string, string][];
   readonly trailers: [string, string][];
@@ -111,6 +112,10 @@ const heads: Readonly<Record<string, Place>> = {
     void d.headers.push(['Cookie', `state=${Buffer.from(JSON.stringify({ [nameOf(s, next)]: s.text })).toString('base64url')}`]),
   'absolute target': (d, s, next) => {
     if (d.target.startsWith('/') && s.kind !== 'innocent') d.target = `http://worker:${inPath(s.text)}@shop.example${d.target}`;
+    else heads.header(d, s, next);
+  },
+  host: (d, s, next) => {
+    if (s.name === '' && /^[\w.@+-]+$/.test(s.text)) d.host = s.text;
     else heads.header(d, s, next);
   },
   'folded header': (d, s, next) => void d.headers.push([nameOf(s, next), `\r\n  ${s.text}`]),
@@ -224,6 +229,7 @@ function write(start: string, d: Draft, next: Random): Buffer {
 }
 
 const draft = (): Draft => ({
+  host: 'shop.example',
   target: '/v1/orders',
   headers: [],
   trailers: [],
@@ -263,7 +269,7 @@ export function plantedCall(n: number, secrets: readonly Secret[], next: Random)
     places.push(`${isResponse ? 'response' : 'request'} ${place}`);
   }
   const method = request.body.length > 0 || request.trailers.length > 0 ? 'POST' : 'GET';
-  request.headers.unshift(['Host', 'shop.example'], ['X-Call', String(n)]);
+  request.headers.unshift(['Host', request.host], ['X-Call', String(n)]);
   return {
     request: write(`${method} ${request.target} HTTP/1.1`, request, next),
     response: write(`HTTP/1.1 ${pick(next, [200, 201, 404])} ${response.reason}`, response, next),

@@ -28,8 +28,14 @@ export interface MaskedRun {
   readonly weirds: Readonly<Record<string, number>>;
 }
 
-/** The books must balance at the end, everything be given back, and nothing be thrown unless `bugs` says so often. */
-export function runMasked(packets: Iterable<Wire>, policy: Policy, settings: Settings = defaultSettings, bugs = 0): MaskedRun {
+/** The books must balance at the end, everything be given back, and nothing be thrown unless `bugs` says so often. `look` sees each call first. */
+export function runMasked(
+  packets: Iterable<Wire>,
+  policy: Policy,
+  settings: Settings = defaultSettings,
+  bugs = 0,
+  look?: (call: number) => void,
+): MaskedRun {
   const batches: MaskedBatch[] = [];
   const lines: Buffer[] = [];
   const writer = new RecordWriter({
@@ -48,7 +54,10 @@ export function runMasked(packets: Iterable<Wire>, policy: Policy, settings: Set
       assert.equal(from, copy.length, 'the index tells all bytes');
     },
   });
-  resetPipeline(settings, (call) => writer.take(call));
+  resetPipeline(settings, (call) => {
+    look?.(call);
+    writer.take(call);
+  });
   const packet = new Packet();
   for (const { data, timeUs, wireBytes, interfaceId } of packets) {
     packet.at = packetRegion.at;

@@ -11,11 +11,12 @@
  * without an equals sign is a value without a name. An attribute that is not known is looked at like a cookie. Bounds: linear.
  */
 import { bytes } from '../../base/arena.ts';
-import { popField, pushName } from './field.ts';
-import { inspectName, inspectValue, nameRule, noName } from './inspect.ts';
+import { inspectValue, nameRuleIn, noName } from './inspect.ts';
+import { enterPair, leavePair } from './pair.ts';
 import { maskPath } from './path.ts';
 import { COOKIE, OF_RESPONSE, place } from './place.ts';
-import { HIDDEN_NAME } from './stack.ts';
+import { factsOfPair, nextPair } from './quick.ts';
+import { IN_COOKIES } from './quick-kernels.ts';
 import { URL_PATH } from './value.ts';
 
 const B = bytes;
@@ -32,9 +33,12 @@ export function maskCookies(at: number, end: number): void {
   const outer = P[0];
   P[0] = COOKIE | (outer & OF_RESPONSE);
   quotedRule = 0;
-  for (let p = at; p < end; ) {
+  for (let p = at; ; ) {
+    if (quotedRule === 0) p = nextPair(p, end, IN_COOKIES);
+    if (p >= end) break;
+    const facts = quotedRule === 0 ? factsOfPair() : 0;
     const q = pieceEnd(p, end);
-    maskCookie(p, q);
+    maskCookie(p, q, facts);
     p = q + 1;
   }
   P[0] = outer;
@@ -46,7 +50,7 @@ export function maskSetCookie(at: number, end: number): void {
   P[0] = COOKIE | (outer & OF_RESPONSE);
   quotedRule = 0;
   let p = pieceEnd(at, end);
-  maskCookie(at, p);
+  maskCookie(at, p, 0);
   while (p < end) {
     const q = pieceEnd(p + 1, end);
     maskAttribute(p + 1, q);
@@ -61,7 +65,7 @@ function pieceEnd(at: number, end: number): number {
   return p;
 }
 
-function maskCookie(at: number, end: number): void {
+function maskCookie(at: number, end: number, facts: number): void {
   let nameAt = at;
   while (nameAt < end && B[nameAt] <= 32) nameAt++;
   let to = end;
@@ -82,9 +86,7 @@ function maskCookie(at: number, end: number): void {
   }
   let nameEnd = equals;
   while (nameEnd > nameAt && B[nameEnd - 1] <= 32) nameEnd--;
-  const rule = nameRule(nameAt, nameEnd);
-  if (inspectName(nameAt, nameEnd, URL_PATH)) pushName(HIDDEN_NAME.at, HIDDEN_NAME.end);
-  else pushName(nameAt, nameEnd);
+  const rule = enterPair(nameAt, nameEnd, URL_PATH, IN_COOKIES, facts, nameRuleIn);
   let valueAt = equals + 1;
   while (valueAt < to && B[valueAt] <= 32) valueAt++;
   if (valueAt < to && B[valueAt] === QUOTE) {
@@ -93,7 +95,7 @@ function maskCookie(at: number, end: number): void {
     else quotedRule = rule;
   }
   inspectValue(valueAt, to, URL_PATH, rule);
-  popField();
+  leavePair(valueAt, to, IN_COOKIES);
 }
 
 const attributes: readonly Buffer[] = [
@@ -126,7 +128,7 @@ function maskAttribute(at: number, end: number): void {
       return;
     }
   }
-  maskCookie(at, end);
+  maskCookie(at, end, 0);
 }
 
 function isWord(word: Buffer, at: number, end: number): boolean {

@@ -1,10 +1,11 @@
 /**
  * Tables as text (RFC 4180): the first line has the names of the columns, and each field stands under that of its column.
  *
- *   id;name;iban                    names, looked up; the separator is the one of , ; and tab that the first line has most of
+ *   id;name;iban                    names, looked up; the separator is the one of , ; | and tab that it has most of
  *   1;"Ann ""Lee""";DE02120300000000202051
  *
- * Bounds: linear; COLUMNS_MAX columns, fields beyond them stand under no name. Where the kept bytes end early, the last
+ * A text without such a label is a table when its first line is made of names, one of them with a rule, and the next
+ * ROWS_LOOKED lines have as many fields. Bounds: linear; COLUMNS_MAX columns, fields beyond them stand under no name. Where the kept bytes end early, the last
  * field is masked whole.
  */
 import { bytes } from '../../base/arena.ts';
@@ -17,8 +18,12 @@ import { PLAIN } from './value.ts';
 
 const B = bytes;
 const COLUMNS_MAX = 512;
+const ROWS_LOOKED = 8;
+const NAME_BYTES_MAX = 64;
 const QUOTE = 34;
 const COMMA = 44;
+const BAR = 124;
+const DOT = 46;
 const SEMICOLON = 59;
 const TAB = 9;
 const LF = 10;
@@ -93,11 +98,62 @@ function separatorOf(at: number, end: number): number {
   let commas = 0;
   let semicolons = 0;
   let tabs = 0;
+  let bars = 0;
   for (let p = at; p < end && B[p] !== LF; p++) {
     if (B[p] === COMMA) commas++;
     else if (B[p] === SEMICOLON) semicolons++;
     else if (B[p] === TAB) tabs++;
+    else if (B[p] === BAR) bars++;
   }
+  if (bars > commas && bars > semicolons && bars > tabs) return BAR;
   if (semicolons > commas && semicolons >= tabs) return SEMICOLON;
   return tabs > commas ? TAB : COMMA;
+}
+
+/** Whether a text without a label is a table with a column that has a rule. */
+export function looksTable(at: number, end: number, isCut: boolean): boolean {
+  let p = at;
+  if (p + 3 <= end && B[p] === 0xef && B[p + 1] === 0xbb && B[p + 2] === 0xbf) p += 3;
+  const separator = separatorOf(p, end);
+  let fields = 0;
+  let hasRule = false;
+  while (p < end && fields < COLUMNS_MAX) {
+    const from = B[p] === QUOTE ? p + 1 : p;
+    let q = from;
+    while (q < end && B[q] !== separator && B[q] !== LF && isNameByte(B[q])) q++;
+    const to = q;
+    while (q < end && (B[q] === QUOTE || B[q] === CR)) q++;
+    if (q >= end || (B[q] !== separator && B[q] !== LF) || to - from > NAME_BYTES_MAX) return false;
+    // The end of a sentence.
+    if (to > from && B[to - 1] === DOT) return false;
+    hasRule ||= nameRule(from, to) !== 0;
+    fields++;
+    p = q + 1;
+    if (B[q] === LF) break;
+  }
+  noName();
+  if (fields < 2 || !hasRule) return false;
+  let rows = 0;
+  while (p < end && rows < ROWS_LOOKED) {
+    const from = p;
+    let n = 1;
+    for (let isQuoted = false; p < end && (isQuoted || B[p] !== LF); p++) {
+      if (B[p] === QUOTE) isQuoted = !isQuoted;
+      else if (B[p] === separator && !isQuoted) n++;
+    }
+    walked[0] += p - from;
+    const isLast = p >= end;
+    p++;
+    if (B[from] === LF || (B[from] === CR && p - from <= 2)) continue;
+    // The row that the kept bytes end in has fewer.
+    if (isLast && isCut ? n > fields : n !== fields) return false;
+    rows++;
+  }
+  return rows > 0;
+}
+
+/** Names of columns: letters, digits, and what joins words. */
+function isNameByte(c: number): boolean {
+  const lower = c | 32;
+  return (lower >= 97 && lower <= 122) || (c >= 48 && c <= 57) || c === 32 || c === 95 || c === 45 || c === 46 || c >= 128;
 }

@@ -651,3 +651,41 @@ test('names in text are looked up by their bytes, not worked out each time', () 
   findings(value);
   assert.equal(namesWorkedOut(), before);
 });
+
+test('separators that no keyboard has, several in a row, or not all the same', () => {
+  const blanks = ['\u00a0', '\u202f', '\u2009', '\u200b', '\t', '\n', '\r\n', '  ', '\n    ', ' \u00a0'];
+  const dashes = ['\u2013', '\u2011', '\u2212', '\u2012', ' - ', ' \u2013 '];
+  const join = (groups: string, separator: string): string => groups.replaceAll(' ', separator);
+  useRules(detectors('payment-card'));
+  for (const separator of [...blanks, ...dashes])
+    for (const card of ['4111 1111 1111 1111', '3782 822463 10005', '4111111111111111'.replace(/(.{8})/, '$1 ')])
+      assert.ok(isFound('payment-card', join(card, separator)), JSON.stringify(join(card, separator)));
+  for (const card of ['4111 1111-1111\u20131111', '4111\u00a01111 1111-1111']) assert.ok(isFound('payment-card', card), card);
+  useRules(detectors('iban'));
+  for (const separator of [...blanks, ...dashes])
+    assert.ok(isFound('iban', join('DE89 3704 0044 0532 0130 00', separator)), JSON.stringify(separator));
+  useRules(detectors('phone'));
+  for (const separator of blanks)
+    for (const phone of ['+49 30 1234567', '+1 555 123 4567', '020 7946 0958', '0044 20 7946 0958', '(555) 123-4567'])
+      assert.ok(isFound('phone', join(phone, separator)), JSON.stringify(join(phone, separator)));
+  for (const separator of dashes)
+    for (const phone of ['555 123 4567', '+1 555 123 4567'])
+      assert.ok(isFound('phone', join(phone, separator)), JSON.stringify(join(phone, separator)));
+  useRules(detectors('national-id'));
+  assert.ok(isFound('national-id', '536\u201322\u20138726'));
+});
+
+test('columns of numbers are no cards; sixteen digits without a check digit are none either', () => {
+  useRules(detectors(...detectorNames));
+  for (const separator of ['\t', '\n', '\r\n'])
+    for (const table of ['17 4111 1111 1111 1111', '4111 1111 1111 1111 17', '1 2 3 4 5 6 7 8', '2024 2025 2026'])
+      assert.deepEqual(findings(table.replaceAll(' ', separator)), [], JSON.stringify(table.replaceAll(' ', separator)));
+  for (const text of [
+    '4111\u00a01111\u00a01111\u00a01112',
+    '2024\u20132025',
+    '12\u00a0000\u00a0000',
+    '10\u201312 May',
+    '1\u00a0234\u00a0567,89',
+  ])
+    assert.deepEqual(findings(text), [], text);
+});

@@ -44,9 +44,11 @@ import { ipv6, isHex } from './detectors/ip-address.ts';
 import { jwt, resetJwt } from './detectors/jwt.ts';
 import { letteredId, spacedId } from './detectors/lettered-id.ts';
 import { numbers } from './detectors/numbers.ts';
+import { oddIban, oddNumber, oddPhone, oddSeparators } from './detectors/odd-separators.ts';
 import { bracketedPhone, internationalPhone } from './detectors/phone.ts';
 import { privateKey } from './detectors/private-key.ts';
-import { elementSecret, findPair, namedSecret, pair } from './detectors/secret-in-text.ts';
+import { elementSecret, findPair, namedSecret, optionSecret, pair } from './detectors/secret-in-text.ts';
+import { isUuid, UUID_BYTES } from './detectors/uuid.ts';
 import { DENIED_SETS_MAX, denied, isDenied } from './names.ts';
 import { findMatches, matchAt, matchEnd, matchRule, nextMatch, resetPatterns } from './patterns.ts';
 import { place } from './place.ts';
@@ -59,6 +61,7 @@ const X = denied;
 const N = pair;
 const W = awsId;
 const G = keyPairs;
+const T = oddSeparators;
 const BLANK = 32;
 const OPEN = 40;
 const PLUS = 43;
@@ -70,6 +73,8 @@ const LESS = 60;
 const EQUALS = 61;
 const AT_SIGN = 64;
 const SMALL_B = 98;
+/** Of the first part of a UUID. */
+const UUID_WORD_CHARS = 8;
 const LONG_WORD_CHARS = 20;
 /** Cards and ids have no fewer digits when they stand alone. */
 const LONG_NUMBER_DIGITS = 11;
@@ -119,6 +124,13 @@ function prepare(t: number): number {
   }
   O[t] = on;
   return on;
+}
+
+/** The rule of a detector (detectors/classes.ts) for `place[0]` that the name at hand does not keep off; 0 for none. */
+export function ruleOfDetector(kind: number): number {
+  const t = X[0] * PLACES + P[0];
+  const on = O[t] === 0 ? prepare(t) : O[t];
+  return (on & (1 << kind)) === 0 ? 0 : R[t * KINDS + kind];
 }
 
 /**
@@ -201,7 +213,9 @@ function scan(at: number, end: number, from: number, stop: number, on: number): 
         if ((k & WORD) === 0) break;
         seen |= k;
       }
-      if ((seen & (DIGIT | LOWER | UPPER)) === DIGIT && p - s < LONG_NUMBER_DIGITS && W[0] === 0 && !goesOn(p, end)) {
+      if (p - s === UUID_WORD_CHARS && isUuid(s, end, from)) {
+        p = s + UUID_BYTES;
+      } else if ((seen & (DIGIT | LOWER | UPPER)) === DIGIT && p - s < LONG_NUMBER_DIGITS && W[0] === 0 && !goesOn(p, end)) {
         // A short number alone.
       } else if ((seen & DIGIT) !== 0) {
         const e = (seen & (LOWER | UPPER)) === 0 ? number(s, p, end, from, on) : word(s, p, end, from, on, seen);
@@ -233,7 +247,9 @@ function scan(at: number, end: number, from: number, stop: number, on: number): 
 function goesOn(p: number, end: number): boolean {
   if (p + 1 >= end) return false;
   const c = B[p];
-  return c === COLON || ((c === BLANK || c === HYPHEN || c === DOT || c === SLASH) && (K[B[p + 1]] & WORD) !== 0);
+  if (c === COLON || T[c] !== 0) return true;
+  if (c === BLANK) return (K[B[p + 1]] & WORD) !== 0 || B[p + 1] === BLANK || B[p + 1] === HYPHEN || T[B[p + 1]] !== 0;
+  return (c === HYPHEN || c === DOT || c === SLASH) && (K[B[p + 1]] & WORD) !== 0;
 }
 
 /** Whether something can begin with a word of letters, some of them capitals: a prefix of a key, a token, a scheme, an id. */
@@ -273,6 +289,11 @@ function number(s: number, p: number, end: number, from: number, on: number): nu
   const e = numbers(s, p, end, from, on);
   H[0] = s;
   if (e !== 0) return e;
+  if (p < end && (T[B[p]] !== 0 || B[p] === BLANK || B[p] === HYPHEN)) {
+    const odd = oddNumber(s, p, end, from, on);
+    H[0] = s;
+    if (odd !== 0) return odd;
+  }
   if (p < end && B[p] === COLON) {
     if (p - s >= 8 && (on & (1 << API_KEY)) !== 0) {
       const key = telegramToken(s, p, end);
@@ -308,7 +329,8 @@ function word(s: number, p: number, end: number, from: number, on: number, seen:
   }
   if ((seen & DIGIT) !== 0) {
     if (n >= 4 && first >= 65 && (K[B[s + 2]] & K[B[s + 3]] & DIGIT) !== 0 && (on & (1 << IBAN)) !== 0 && (K[B[s + 1]] & DIGIT) === 0) {
-      const e = iban(s, p, end);
+      const plain = iban(s, p, end);
+      const e = plain !== 0 || n > 4 || p >= end ? plain : oddIban(s, end);
       if (e !== 0) return kind(IBAN, e);
     }
     if (n <= 18 && ((LETTERED_CHARS >> n) & 1) !== 0 && (on & (1 << NATIONAL_ID)) !== 0 && isApart(s, from)) {
@@ -360,15 +382,19 @@ function sign(p: number, at: number, end: number, from: number, on: number): num
     case PLUS:
       if ((on & (1 << PHONE)) === 0 || (p > from && (K[B[p - 1]] & WORD) !== 0)) return 0;
       H[0] = p;
-      return kind(PHONE, internationalPhone(p, end, false));
+      return kind(PHONE, oddPhone(p, end, from, internationalPhone(p, end, false)));
     case OPEN:
       if ((on & (1 << PHONE)) === 0 || (p > from && (K[B[p - 1]] & WORD) !== 0)) return 0;
       H[0] = p;
-      return kind(PHONE, bracketedPhone(p, end));
+      return kind(PHONE, oddPhone(p, end, from, bracketedPhone(p, end)));
     case HYPHEN:
-      if ((on & (1 << PRIVATE_KEY)) === 0 || p + 1 >= end || B[p + 1] !== HYPHEN) return 0;
+      if (p + 1 >= end || B[p + 1] !== HYPHEN) return 0;
+      if ((on & (1 << SECRET)) !== 0 && (p === from || B[p - 1] === BLANK)) {
+        const e = optionSecret(p, end);
+        if (e !== 0) return kind(SECRET, e);
+      }
       H[0] = p;
-      return kind(PRIVATE_KEY, privateKey(p, end));
+      return (on & (1 << PRIVATE_KEY)) === 0 ? 0 : kind(PRIVATE_KEY, privateKey(p, end));
     case LESS:
       return (on & (1 << SECRET)) === 0 ? 0 : kind(SECRET, elementSecret(p, end));
     default:

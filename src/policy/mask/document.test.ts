@@ -56,6 +56,28 @@ test('bytes are believed more than the label', () => {
   );
 });
 
+test('a table without a label: its columns have names', () => {
+  const hidden = '*password*';
+  for (const type of ['', 'text/plain', 'application/octet-stream', 'x/y'])
+    for (const [source, wanted] of [
+      ['id,password,town\r\n1,x y,Ulm\r\n2,"a,\nb",Bonn\r\n', `id,password,town\r\n1,${hidden},Ulm\r\n2,"${hidden}",Bonn\r\n`],
+      ['id;User Password\n1;hunter2\n', `id;User Password\n1;${hidden}\n`],
+      ['id\tpassword\n1\thunter2', `id\tpassword\n1\t${hidden}`],
+      ['\ufeff"id"|"password"\n"1"|"hunter2"\n', `\ufeff"id"|"password"\n"1"|"${hidden}"\n`],
+    ] as const)
+      assert.equal(textOf(type, source), wanted, `${type} ${source}`);
+  assert.equal(textOf('', 'id,password,town\n1,hunt', true), 'id,password,town\n1,*unreadable*');
+  for (const text of [
+    'Hello, password\nshown, to, nobody\n',
+    'user, password\n',
+    'Enter your name, password and birthday, please.\nThen, press it, and wait.\n',
+    'id,town\n1,Ulm\n',
+    'password\nis\nno column\n',
+    'const a, password;\nlet b, c;\n',
+  ])
+    assert.equal(mask('text/plain', text).isChanged, false, text);
+});
+
 test('labelled JSON that is none is closed, a text that begins like JSON is a text', () => {
   assert.equal(textOf('application/json', 'hunter2'), '"*unreadable*"');
   assert.equal(textOf('text/plain', '[INFO] mail to ann@example.com'), '[INFO] mail to *email*');

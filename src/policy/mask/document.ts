@@ -8,6 +8,7 @@
  *   text, none   { [           JSON as far as it is, then text
  *   text, none   <             XML or HTML
  *   text, none   a=1&b=2       form
+ *   text, none   id;password   CSV, when the lines that follow have as many fields
  *   any          NUL ...       binary, unless the label is JSON or multipart
  *   binary       text          as if there was no label
  *
@@ -16,7 +17,7 @@
 import { bytes } from '../../base/arena.ts';
 import type { MaskingSpec } from '../spec.ts';
 import { isBinary, maskBinary, maskCodedMessages, maskMessages, resetBinary } from './binary.ts';
-import { maskCsv } from './csv.ts';
+import { looksTable, maskCsv } from './csv.ts';
 import { cutEdits, editCount } from './edits.ts';
 import { maskEvents } from './events.ts';
 import { maskForm, walkForm } from './form.ts';
@@ -99,6 +100,10 @@ function walkDocument(at: number, end: number, isCut: boolean, typeAt: number, t
     maskCodedMessages(at, end);
     return;
   }
+  if (kind === MESSAGES && first !== BRACE && first !== BRACKET && first !== LESS) {
+    maskMessages(at, end);
+    return;
+  }
   if (isBinary(at, end)) {
     if (kind === MESSAGES) maskMessages(at, end);
     else maskBinary(at, end);
@@ -141,6 +146,7 @@ function maskUnlabelled(at: number, end: number, isCut: boolean, p: number, isTe
   else if (looksForm(p, end)) maskForm(p, end, isCut);
   else if (!isText && first === HYPHEN && p + 2 < end && B[p + 1] === HYPHEN && B[p + 2] > 32 && !isPem(p, end))
     maskMultipart(p, end, isCut, 0, 0);
+  else if (looksTable(at, end, isCut)) maskCsv(at, end, isCut);
   else maskText(at, end, isCut);
 }
 

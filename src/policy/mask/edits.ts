@@ -176,6 +176,11 @@ export function shiftOf(at: number, cursor: Int32Array): number {
   return cursor[1];
 }
 
+/** Where the first edit begins that `cursor` has not passed; beyond all sources when there is none. */
+export function nextEditAt(cursor: Int32Array): number {
+  return cursor[0] < count ? E[ROW * cursor[0]] : 0x7fffffff;
+}
+
 /** Places that are in the report so far. */
 export function placesNoted(): number {
   return placesCount;

@@ -12,12 +12,14 @@
  * Bounds: linear; NAME_PARTS_MAX parts of a name. Where the kept bytes end early, the last piece is masked whole.
  */
 import { bytes } from '../../base/arena.ts';
-import { popField, pushName } from './field.ts';
-import { inspectName, inspectValue, nameRule, noName } from './inspect.ts';
+import { inspectValue, nameRule, noName } from './inspect.ts';
 import { walked } from './kinds.ts';
+import { enterPair, leavePair } from './pair.ts';
 import { putUnreadable } from './put.ts';
-import { HIDDEN_NAME, hasRoom, setStackTop, stackTop } from './stack.ts';
-import { undoEscapes } from './undo.ts';
+import { factsOfPair, nextPair } from './quick.ts';
+import { IN_FORM } from './quick-kernels.ts';
+import { hasRoom, setStackTop, stackTop } from './stack.ts';
+import { hasPercentEscape, undoEscapes } from './undo.ts';
 import { UNREADABLE } from './unreadable.ts';
 import { URL_FORM } from './value.ts';
 
@@ -49,7 +51,11 @@ export function walkForm(at: number, end: number, isCut: boolean): boolean {
 export function maskForm(at: number, end: number, isCut: boolean): void {
   walked[0] += end - at;
   let p = at;
-  while (p < end) {
+  for (;;) {
+    // The last piece of a cut form is masked, whatever it is.
+    if (!isCut) p = nextPair(p, end, IN_FORM);
+    if (p >= end) return;
+    let facts = isCut ? 0 : factsOfPair();
     let q = p;
     let equals = -1;
     let semicolon = -1;
@@ -59,20 +65,21 @@ export function maskForm(at: number, end: number, isCut: boolean): void {
       if (c === SEMICOLON) semicolon = q;
       else if (c === EQUALS) {
         if (semicolon >= 0) {
-          maskPair(p, equals, semicolon, false);
+          maskPair(p, equals, semicolon, false, facts);
+          facts = 0;
           p = semicolon + 1;
           semicolon = -1;
           equals = q;
         } else if (equals < 0) equals = q;
       }
     }
-    maskPair(p, equals, q, isCut && q === end);
+    maskPair(p, equals, q, isCut && q === end, facts);
     p = q + 1;
   }
 }
 
 /** [at, end) with its equals sign, or -1 for none. */
-function maskPair(at: number, equals: number, end: number, isCut: boolean): void {
+function maskPair(at: number, equals: number, end: number, isCut: boolean, facts: number): void {
   if (equals < 0) {
     if (isCut) putUnreadable(at, end, URL_FORM);
     else {
@@ -81,12 +88,10 @@ function maskPair(at: number, equals: number, end: number, isCut: boolean): void
     }
     return;
   }
-  const rule = nestedNameRule(at, equals, URL_FORM);
-  if (inspectName(at, equals, URL_FORM)) pushName(HIDDEN_NAME.at, HIDDEN_NAME.end);
-  else pushName(at, equals);
+  const rule = enterPair(at, equals, URL_FORM, IN_FORM, facts, nestedNameRule);
   if (isCut) putUnreadable(equals + 1, end, URL_FORM);
   else inspectValue(equals + 1, end, URL_FORM, rule);
-  popField();
+  leavePair(equals + 1, end, IN_FORM);
 }
 
 /** The rule of a name or of one of its parts; 0 for none. */
@@ -96,7 +101,9 @@ export function nestedNameRule(at: number, end: number, form: number): number {
   if (q === end) return nameRule(at, end);
   if (!hasRoom(end - at)) return UNREADABLE;
   const from = stackTop();
-  const to = undoEscapes(at, end, form, from);
+  let to = undoEscapes(at, end, form, from);
+  // Coded twice: some servers undo both.
+  if (form === URL_FORM && hasPercentEscape(from, to)) to = undoEscapes(from, to, form, from);
   setStackTop(to);
   let rule = nameRule(from, to);
   for (let p = from, parts = 0; rule === 0 && p < to && parts < NAME_PARTS_MAX; parts++) {

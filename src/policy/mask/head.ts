@@ -14,7 +14,7 @@ import { bytes, words } from '../../base/arena.ts';
 import { raise, weird } from '../../base/weird.ts';
 import * as t from '../../http/transaction.ts';
 import { locateTarget, target } from '../../normalise/target.ts';
-import { adjustPlaces, applyEdits, beginEdits, closedFrom, editsAsked, hasEdits, placesNoted, shiftOf } from './edits.ts';
+import { adjustPlaces, applyEdits, beginEdits, closedFrom, editsAsked, hasEdits, nextEditAt, placesNoted, shiftOf } from './edits.ts';
 import { pushName, resetField } from './field.ts';
 import { maskQuery } from './form.ts';
 import { kindOfField, maskValueOf, OTHER } from './header-value.ts';
@@ -24,7 +24,9 @@ import { HEADER, HOST, METHOD, OF_RESPONSE, PATH, place, QUERY, REASON, TRAILER 
 import { putUnreadable } from './put.ts';
 import { factsOfName, keepName, keepValue, nextField } from './quick.ts';
 import { DENIED_SHIFT, IS_SPECIAL, KIND_OF_KEY_SHIFT, KIND_SHIFT, RULE_SHIFT } from './quick-kernels.ts';
+import { findKeptFields, keptFields, shedPlaces } from './shed.ts';
 import { HIDDEN_NAME } from './stack.ts';
+import { maskAuthority } from './url.ts';
 import { PLAIN } from './value.ts';
 
 const B = bytes;
@@ -40,9 +42,10 @@ const cursor = new Int32Array(2);
 
 /**
  * Masks the head of one side (REQUEST or RESPONSE), and its trailers. A masked copy is written at `to`; the row of the call
- * then points to it. Returns the end of what was written.
+ * then points to it. Returns the end of what was written. With `isShed` only fields that the record takes something from
+ * are looked at (shed.ts).
  */
-export function maskHead(k: number, side: number, to: number, toEnd: number): number {
+export function maskHead(k: number, side: number, to: number, toEnd: number, isShed = false): number {
   const s = k + side;
   const block = K[s + t.S_HEAD];
   let o = to;
@@ -56,7 +59,8 @@ export function maskHead(k: number, side: number, to: number, toEnd: number): nu
     else maskReason(s, block, isCut && n === 0);
     P[0] = side === t.REQUEST ? HEADER : HEADER + OF_RESPONSE;
     const table = t.fieldTable(block, length);
-    maskFields(block, table, n, isCut);
+    if (isShed) maskKeptFields(k, side, block, table, n, isCut);
+    else maskFields(block, table, n, isCut);
     if (hasEdits()) {
       const before = placesNoted();
       const newLength = copyBlock(block, length, table, n, o, toEnd);
@@ -69,11 +73,12 @@ export function maskHead(k: number, side: number, to: number, toEnd: number): nu
       K[s + t.S_FIELDS] = fieldsCopied;
       forgetFields(k, s, side);
       adjustFields(before, o, newLength, fieldsCopied, side === t.REQUEST ? K[s + t.S_FIRST] : 0, K[s + t.S_TEXT]);
+      if (isShed) shedPlaces(before);
       o = (o + newLength + 3 + 8 * fieldsCopied + 3) & ~3;
     }
   }
   const trailer = K[s + t.S_TRAILER];
-  if (trailer === 0) return o;
+  if (trailer === 0 || isShed) return o;
   beginEdits();
   P[0] = side === t.REQUEST ? TRAILER : TRAILER + OF_RESPONSE;
   const n = K[s + t.S_TRAILER_FIELDS];
@@ -110,7 +115,8 @@ function maskRequestLine(k: number, s: number, block: number, isCut: boolean): v
   // What may be the beginning of something is no value of its own.
   const end = isCut ? wholeEnd(targetAt, targetEnd) : targetEnd;
   P[0] = HOST;
-  if (pathAt > targetAt) inspectValue(targetAt, Math.min(pathAt, end), PLAIN, 0);
+  if (K[k + t.C_FLAGS] & t.IS_CONNECT) maskAuthority(targetAt, end, true);
+  else if (pathAt > targetAt) inspectValue(targetAt, Math.min(pathAt, end), PLAIN, 0);
   P[0] = PATH;
   if (pathAt < end) maskPath(pathAt, Math.min(pathEnd, end));
   if (pathEnd < targetEnd) {
@@ -142,9 +148,19 @@ function maskReason(s: number, block: number, isCut: boolean): void {
   else inspectValue(at, end, PLAIN, 0);
 }
 
-function maskFields(block: number, table: number, n: number, isCut: boolean): void {
+function maskKeptFields(k: number, side: number, block: number, table: number, n: number, isCut: boolean): void {
+  findKeptFields(k, side);
+  let from = 0;
+  for (const i of keptFields) {
+    if (i < from) continue;
+    from = i + 1;
+    maskFields(block, table, from, isCut && from === n, i);
+  }
+}
+
+function maskFields(block: number, table: number, n: number, isCut: boolean, from = 0): void {
   const whole = isCut ? n - 1 : n;
-  for (let i = nextField(block, table, 0, whole); i < n; i = nextField(block, table, i + 1, whole)) {
+  for (let i = nextField(block, table, from, whole); i < n; i = nextField(block, table, i + 1, whole)) {
     const name = W[table + 2 * i];
     const value = W[table + 2 * i + 1];
     const nameAt = block + (name >>> 16);
@@ -208,9 +224,18 @@ function copyBlock(block: number, length: number, table: number, n: number, to: 
   const closed = closedFrom() - block;
   let w = t.fieldTable(to, newLength);
   cursor[0] = cursor[1] = 0;
+  let wholeUntil = Math.min(nextEditAt(cursor) - block, closed);
   for (let i = 0; i < n; i++) {
     const name = W[table + 2 * i];
     const value = W[table + 2 * i + 1];
+    const shift = cursor[1];
+    // Most fields lie between two edits: all four offsets move alike.
+    if ((value & 0xffff) < wholeUntil && (value & 0xffff) + shift <= HEAD_BYTES_MAX) {
+      W[w++] = name + shift * 0x10001;
+      W[w++] = value + shift * 0x10001;
+      fieldsCopied++;
+      continue;
+    }
     if (name >>> 16 > closed) return newLength;
     const nameAt = moved(block, name >>> 16, newLength);
     const nameEnd = moved(block, name & 0xffff, newLength);
@@ -223,6 +248,7 @@ function copyBlock(block: number, length: number, table: number, n: number, to: 
     W[w++] = (nameAt << 16) | nameEnd;
     W[w++] = (valueAt << 16) | valueEnd;
     fieldsCopied++;
+    wholeUntil = Math.min(nextEditAt(cursor) - block, closed);
   }
   return newLength;
 }

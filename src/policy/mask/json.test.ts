@@ -79,6 +79,48 @@ test('lists of names and values: the value stands under the name', () => {
   );
 });
 
+test('lists of names and values: in either order, under all names that such lists use', () => {
+  const hidden = '"*password*"';
+  for (const [name, value] of [
+    ['name', 'value'],
+    ['Name', 'Value'],
+    ['KEY', 'VALUE'],
+    ['key', 'value'],
+    ['k', 'v'],
+    ['field', 'content'],
+    ['key', 'val'],
+    ['name', 'values'],
+  ])
+    for (const [source, wanted] of [
+      ['"x"', hidden],
+      ['17', hidden],
+      ['["x",{"a":"y"}]', `[${hidden},{"a":${hidden}}]`],
+      ['{"stringValue":"x"}', `{"stringValue":${hidden}}`],
+    ]) {
+      const pair = (text: string): string[] => [
+        `{"${name}":"password","${value}":${text}}`,
+        `{"${value}":${text},"${name}":"password"}`,
+        `[{"id":1,"${value}":${text},"note":"n","${name}":"password","e":"z"},{"${value}":"stays","${name}":"size"}]`,
+        `{"${name}":"password","meta":{"${name}":"size","${value}":"stays"},"${value}":${text}}`,
+        `{"name":"password","key":"size","${value}":${text}}`,
+        `{"a":[{"${value}":{"${value}":${text}},"${name}":"user-password"}]}`,
+      ];
+      for (const [i, text] of pair(source).entries()) assert.equal(textOf(text), pair(wanted)[i], text);
+    }
+  const inner = JSON.stringify({ value: 'x', name: 'password' });
+  assert.equal(textOf(`{"a":${JSON.stringify(inner)}}`), '{"a":"*password*"}');
+  assert.equal(textOf('{"value":"ann@example.com","name":"size","b":1}'), '{"value":"*email*","name":"size","b":1}');
+});
+
+test('values before their names, one in the other: time stays linear, and nothing is passed', () => {
+  for (const depth of [2, 120, 300, 5000]) {
+    const text = `${'{"v":'.repeat(depth)}"hunter2"${',"k":"password"}'.repeat(depth)}`;
+    const before = walked[0];
+    assert.doesNotMatch(textOf(text), /hunter2/);
+    assert.ok(walked[0] - before <= 4 * text.length, `${walked[0] - before} bytes of ${text.length}`);
+  }
+});
+
 test('a rule that only reports leaves the value to the others', () => {
   const { text, found } = mask('{"nickname":"annie","b":{"nickname":"ann@example.com"}}');
   assert.equal(text, '{"nickname":"annie","b":{"nickname":"*email*"}}');

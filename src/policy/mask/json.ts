@@ -4,18 +4,21 @@
  *   {"user":{"emails":["ann@example.com"],"card":4111111111111111}}
  *    name    name      string              name  bare token             field: user.emails.0, user.card
  *
- * A rule that an object or array stands under masks every leaf in it, and the names in it stay. `"name":"x","value":"y"` (also
- * `key`), as lists of parameters write it, gives y the name x.
+ * A rule that an object or array stands under masks every leaf in it, and the names in it stay. `"name":"x","value":"y"`, as
+ * lists of parameters write it, gives y the name x, in either order: where the value came first, the walk goes back to it.
+ * Also `key`, `k`, `field`, and `values`, `val`, `v`, `content`.
  *
  * Read as servers read: several documents one after the other (NDJSON, RFC 7464), a byte order mark, the prefixes )]}',
  * for(;;); and while(1); against inclusion, name( ); around it, commas too many, NaN, Infinity and undefined, control bytes in
  * strings. Single quotes, names without quotes and comments break the grammar. From where it breaks, the rest is masked as
  * one `unreadable` edit. Where the kept bytes end early, the token that they cut is masked whole.
  *
- * Bounds: linear; LEVELS_MAX levels, one byte each, deeper is broken grammar; indexes and names for a field path are kept
+ * Bounds: linear: it goes back over as many bytes as the document has, and what more would need it is `unreadable` from the
+ * value on; LEVELS_MAX levels, one byte each, deeper is broken grammar; indexes and names for a field path are kept
  * for the first PATH_LEVELS. Left out: which of two members of one name counts (both are looked at), numbers' grammar.
  */
 import { bytes } from '../../base/arena.ts';
+import { cutEdits, editCount } from './edits.ts';
 import { cutField, fieldDepth, nextNumber, pushName, pushNumber } from './field.ts';
 import { inspectBare, inspectNameOf, inspectValueOf, nameAtHand, nameRule, nameRuleIn, noName, setNameAtHand } from './inspect.ts';
 import { BACKSLASH, kindOf, STOP, walked } from './kinds.ts';
@@ -80,6 +83,9 @@ let top = 0;
 const LEVELS_NAMED = 256;
 const arrays = new Int32Array(2 * LEVELS_NAMED);
 const A = arrays;
+/** For the same levels, of a list of parameters: the rule that "name" gives, where the name "value" begins, and the edits before it. */
+const pairs = new Int32Array(3 * LEVELS_NAMED);
+const G = pairs;
 
 let brokenAt = 0;
 let brokenUnderRule = false;
@@ -114,9 +120,9 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
   let forcedAt = 0;
   let nameAt = 0;
   let nameEnd = 0;
-  let pairRule = 0;
-  let pairAt = 0;
   let isWhole = false;
+  let isClosed = false;
+  let goneBack = 0;
   noName();
   let broken = -1;
 
@@ -158,7 +164,14 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
           nameEnd = q;
           if (forced === 0) {
             rule = (kinds & BACKSLASH) === 0 ? nameRule(from, q) : nameRuleIn(from, q, JSON_STRING);
-            if (rule === 0 && pairRule !== 0 && pairAt === sp && isValueName(from, q)) rule = pairRule;
+            if (rule === 0 && isValueName(from, q)) {
+              const g = pairOf(sp);
+              rule = G[g];
+              if (rule === 0) {
+                G[g + 1] = from - 1;
+                G[g + 2] = editCount();
+              }
+            }
           }
           const isHidden = inspectNameOf(from, q, JSON_STRING, kinds);
           if (sp - base <= paths) {
@@ -184,8 +197,22 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
         } else {
           state = NEXT;
           if (isMember && forced === 0 && isKeyName(nameAt, nameEnd)) {
-            pairRule = isParameterName(from, q) ? nameRuleIn(from, q, JSON_STRING) : 0;
-            pairAt = sp;
+            const g = pairOf(sp);
+            const valueAt = G[g + 1];
+            const named = isParameterName(from, q) ? nameRuleIn(from, q, JSON_STRING) : 0;
+            if (named !== 0) G[g] = named;
+            if (named !== 0 && valueAt !== 0) {
+              cutEdits(G[g + 2]);
+              G[g + 1] = 0;
+              goneBack += p - valueAt;
+              if (goneBack > end - at || sp >= LEVELS_NAMED) {
+                putUnreadable(valueAt, end, JSON_BARE);
+                isClosed = true;
+                break scan;
+              }
+              p = valueAt;
+              state = NAME;
+            }
           }
         }
         rule = 0;
@@ -232,6 +259,7 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
           forcedAt = sp + 1;
         }
         top = ++sp;
+        G[pairOf(sp)] = G[pairOf(sp) + 1] = 0;
         if (c === BRACKET) {
           S[sp] = 0;
           state = ELEMENT;
@@ -259,7 +287,6 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
           break scan;
         }
         if (forcedAt === sp) forced = forcedAt = 0;
-        if (pairAt === sp) pairRule = pairAt = 0;
         top = --sp;
         if (sp - base < paths) cutField(fieldBase + sp - base);
         if (sp === base) {
@@ -295,12 +322,17 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
     }
   }
 
-  walked[0] += p - at;
+  walked[0] += p - at + goneBack;
   top = base;
   brokenUnderRule = forced !== 0 || rule !== 0;
   brokenAt = broken < 0 ? end : broken;
   cutField(fieldBase);
-  return broken < 0 && (isCut || (sp === base && isWhole));
+  return broken < 0 && (isCut || isClosed || (sp === base && isWhole));
+}
+
+/** Deeper levels share one. */
+function pairOf(level: number): number {
+  return 3 * (level < LEVELS_NAMED ? level : LEVELS_NAMED - 1);
 }
 
 function isWord(at: number, end: number): boolean {
@@ -313,9 +345,19 @@ function isWord(at: number, end: number): boolean {
   return false;
 }
 
-/** `value` */
+const valueNames: readonly Buffer[] = ['value', 'values', 'val', 'v', 'content'].map((w) => Buffer.from(w));
+
+/** What the value of a parameter stands under, whatever its case. */
 function isValueName(at: number, end: number): boolean {
-  return end - at === 5 && (B[at] | 32) === 118 && B[at + 1] === 97 && B[at + 2] === 108 && B[at + 3] === 117 && B[at + 4] === 101;
+  const first = B[at] | 32;
+  if (end - at > 7 || (first !== 118 && first !== 99)) return false;
+  for (const name of valueNames) {
+    if (name.length !== end - at) continue;
+    let i = 1;
+    while (i < name.length && name[i] === (B[at + i] | 32)) i++;
+    if (i === name.length && name[0] === first) return true;
+  }
+  return false;
 }
 
 const PARAMETER_NAME_BYTES_MAX = 64;

@@ -9,7 +9,7 @@ import { counter, counts } from '../../base/counters.ts';
 import * as t from '../../http/transaction.ts';
 import { encodeMembers, endRecord } from '../../normalise/encode.ts';
 import { type Literal, literal, writeAny, writeLiteral, writeNumber } from '../../normalise/json.ts';
-import { O_AT, O_CUT, O_END, O_REQUEST, O_RESPONSE, openBody, opened } from '../../normalise/open-body.ts';
+import { forgetOpened, O_AT, O_CUT, O_END, O_REQUEST, O_RESPONSE, opened, openOnce } from '../../normalise/open-body.ts';
 import { maskDocument } from './document.ts';
 import { addEdit, applyEdits, beginEdits, cutPlaces, hasEdits, notesOf, PLACE_ROW, placesNoted, resetEdits } from './edits.ts';
 import { resetField } from './field.ts';
@@ -83,8 +83,8 @@ export function encodeMasked(call: number, to: number, filters: Literal, shed: n
     // While the fields that name the codings are as they were on the wire.
     openBodies(call, shed);
     let room = maskedPart.at;
-    room = maskHead(k, t.REQUEST, room, maskedPart.end);
-    room = maskHead(k, t.RESPONSE, room, maskedPart.end);
+    room = maskHead(k, t.REQUEST, room, maskedPart.end, shed >= SHED_HEADERS);
+    room = maskHead(k, t.RESPONSE, room, maskedPart.end, shed >= SHED_HEADERS);
     if (shed >= SHED_HEADERS) shedHeaders(k);
     room = maskBody(k, t.REQUEST, room, first);
     maskBody(k, t.RESPONSE, room, first);
@@ -100,8 +100,9 @@ export function encodeMasked(call: number, to: number, filters: Literal, shed: n
 
 function openBodies(call: number, shed: number): void {
   if (shed === SHED_NOTHING) {
-    openBody(call, t.REQUEST, openedParts[0].at);
-    openBody(call, t.RESPONSE, openedParts[1].at);
+    openOnce(call, t.REQUEST, openedParts[0].at);
+    openOnce(call, t.RESPONSE, openedParts[1].at);
+    forgetOpened();
     return;
   }
   O.fill(0);

@@ -45,6 +45,7 @@ const ENCODING = word('content-transfer-encoding');
 const NAME = word('name');
 const FILENAME = word('filename');
 const FILENAME_CODED = word('filename*');
+const NAME_CODED = word('name*');
 const BOUNDARY = word('boundary');
 const BASE64 = word('base64');
 const QUOTED_PRINTABLE = word('quoted-printable');
@@ -153,7 +154,9 @@ function maskPart(at: number, end: number, isCut: boolean): void {
       // No blank line: the part has no body, or its head is cut.
       return;
     }
-    const line = lineEnd(p, end);
+    let line = lineEnd(p, end);
+    // A field goes on in the next line when that begins with a blank.
+    while (line > p + 1 && line + 1 < end && (B[line + 1] === 32 || B[line + 1] === 9)) line = lineEnd(line + 1, end);
     const to = line > p && B[line - 1] === CR ? line - 1 : line;
     if (to === p) {
       p = Math.min(end, line + 1);
@@ -172,7 +175,7 @@ function maskPart(at: number, end: number, isCut: boolean): void {
   const nameEnd = partNameEnd;
   if (isNameHidden) pushName(HIDDEN_NAME.at, HIDDEN_NAME.end);
   else pushName(nameAt, nameEnd);
-  const rule = nameEnd > nameAt ? nestedNameRule(nameAt, nameEnd, PLAIN) : 0;
+  const rule = nameEnd > nameAt ? nestedNameRule(nameAt, nameEnd, URL_PATH) : 0;
   if (rule !== 0 && !onlyReports(rule)) inspectValue(p, end, PLAIN, rule);
   else if (encoding !== 0) maskEncoded(p, end, isCut, typeAt, typeEnd, encoding);
   else if (typeEnd === typeAt && !hasFile && !isCut && !beginsDocument(p, end)) inspectValue(p, end, PLAIN, rule);
@@ -219,6 +222,11 @@ function maskDisposition(at: number, end: number): void {
       partNameAt = valueAt;
       partNameEnd = valueEnd;
       isNameHidden = inspectName(valueAt, valueEnd, PLAIN);
+    } else if (isWord(NAME_CODED, parameterAt, parameterEnd)) {
+      // RFC 8187: UTF-8''caf%C3%A9
+      partNameAt = valueAt;
+      partNameEnd = valueEnd;
+      isNameHidden = inspectName(valueAt, valueEnd, URL_PATH);
     } else {
       const isCoded = isWord(FILENAME_CODED, parameterAt, parameterEnd);
       if (isCoded || isWord(FILENAME, parameterAt, parameterEnd)) hasFile = true;

@@ -3,11 +3,13 @@
  * 1975) finds that out in one pass over its bytes. Most names that were never seen before end here, and no string is made.
  *
  *   X-Forwarded-Host  ->  xforwardedhost      contains no "password", "apikey", ...
+ *   card2Number       ->  card2number, and cardnumber: digits between words may be left out
  */
 import { bytes } from '../../base/arena.ts';
 
 const B = bytes;
 const SYMBOLS = 36;
+const FIRST_DIGIT = 26;
 const SEPARATOR = 254;
 /** Beyond ASCII: case is not a matter of one byte there. */
 const BEYOND = 255;
@@ -59,10 +61,23 @@ export function buildAutomaton(texts: readonly string[]): void {
 /** Whether a field may fit the name. */
 export function mayFit(at: number, end: number): boolean {
   let state = 0;
+  let hasDigits = false;
   for (let i = at; i < end; i++) {
     const symbol = symbolOf[B[i]];
     if (symbol === SEPARATOR) continue;
     if (symbol === BEYOND) return true;
+    if (symbol >= FIRST_DIGIT) hasDigits = true;
+    state = automaton[state * SYMBOLS + symbol];
+    if (isEnd[state] !== 0) return true;
+  }
+  return hasDigits && mayFitWithoutDigits(at, end);
+}
+
+function mayFitWithoutDigits(at: number, end: number): boolean {
+  let state = 0;
+  for (let i = at; i < end; i++) {
+    const symbol = symbolOf[B[i]];
+    if (symbol >= FIRST_DIGIT) continue;
     state = automaton[state * SYMBOLS + symbol];
     if (isEnd[state] !== 0) return true;
   }

@@ -82,6 +82,71 @@ test('which names a field fits', () => {
     assert.equal(underName(name), '', name);
 });
 
+test('digits between and beside words', () => {
+  useRules([rule({ name: 'f', fields: ['password', 'card-number', '2fa-code', 'cvv2', '=pin', 'track1', 'otp'] })]);
+  for (const name of [
+    ...['my2faCode', 'x2fa_code', '2FACode', 'MY_2FA_CODE', 'user.2fa.code', 'login2faCode1', 'my-2fa-code', '2facode'],
+    ...['card2Number', 'card2number', 'card_2_number', 'card2_number3', 'billing1CardNumber', 'address2cardNumber'],
+    ...[
+      'password2',
+      'password2New',
+      'old1password',
+      'x1password2y',
+      'otp2',
+      'otp2value',
+      'new2otp',
+      'cvv2',
+      'cardCvv2',
+      'track1',
+      'track1data',
+    ],
+  ])
+    assert.equal(underName(name), 'f', name);
+  for (const name of [
+    'fa2code',
+    '2fa',
+    'code2',
+    'card2',
+    '2number',
+    'pin2',
+    'track2',
+    'a1b2c3',
+    'x509Cert',
+    'password2Type',
+    'cardNumber1Length2',
+  ])
+    assert.equal(underName(name), '', name);
+});
+
+test('every shipped name, in every way that programs write names', () => {
+  useRules(defaultMasking.rules, COOKIE);
+  const capital = (w: string): string => w[0].toUpperCase() + w.slice(1);
+  for (const { name, fields: shipped } of defaultMasking.rules)
+    for (const field of shipped) {
+      const words = field.replace('=', '').split('-');
+      const ways = [
+        words.join('_'),
+        words.join('-'),
+        words.join('.'),
+        words.join(''),
+        words.join('_').toUpperCase(),
+        words.map(capital).join('-'),
+        words.map(capital).join(''),
+        words.map((w, i) => (i === 0 ? w : capital(w))).join(''),
+      ];
+      if (!field.startsWith('='))
+        ways.push(
+          ...(/[0-9]$/.test(field) ? [] : ways.map((way) => `${way}2`)),
+          ...ways.map((way) => `my1_${way}`),
+          ...(/[0-9]/.test(field) ? [] : [`my1${words.map(capital).join('')}`, `my1${words.join('_')}`]),
+          ...(words.length > 1 && !/[0-9]/.test(field)
+            ? [words.map((w, i) => (i === 0 ? `${w}1` : capital(w))).join(''), words.join('_1_')]
+            : []),
+        );
+      for (const way of ways) assert.notEqual(underName(way), '', `${name}: ${way}`);
+    }
+});
+
 test('the first rule whose field fits decides, where it applies', () => {
   useRules([
     rule({ name: 'cookie', fields: ['session'], places: ['cookie'] }),

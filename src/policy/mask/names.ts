@@ -7,7 +7,8 @@
  *
  * A field of a rule (policy/spec.ts), `card-number`, fits a name when
  *   1. words that follow each other are "cardnumber" when written together: card_number, CardNumber, billing-cardnumber;
- *      digits at the end of the last do not count: cardNumber2;
+ *      digits at the end of the last do not count: cardNumber2. Where digits and letters meet, a word may end too, and the
+ *      digits may be left out: my2faCode fits `2fa-code`, card2Number `card-number`;
  *   2. it has several words and at least TOGETHER_CHARS_MIN letters, and a word begins or ends with it: billingcardnumber;
  *   3. it has one word, and a word is this with one of `companions` before or behind it: userpassword, newpin.
  * So `pin` does not fit shipping, nor `token` tokenizer. It does not count under a name that the rule keeps off from
@@ -34,6 +35,7 @@ const NAME_BYTES_MAX = 64;
 const LONG_NAME_BYTES_MAX = 1024;
 const TOGETHER_CHARS_MIN = 6;
 const WORD_CHARS_MAX = 64;
+const RUNS_MAX = 16;
 export const DENIED_SETS_MAX = 64;
 
 /** Stands before or behind a field of one word when the two are written together. */
@@ -255,7 +257,7 @@ export function isDenied(set: number, rule: number): boolean {
 function collectFields(words: readonly string[], found: Field[]): void {
   if (words.length === 0) return;
   if (wholes.size > 0) take(wholes.get(words.join('')), found, true);
-  const isAbout = words.length > 1 && abouts.has(words[words.length - 1]);
+  const isAbout = words.length > 1 && abouts.has(withoutDigits(words[words.length - 1]));
   for (let i = 0; i < words.length; i++) {
     let joined = '';
     for (let j = i; j < words.length; j++) {
@@ -268,6 +270,28 @@ function collectFields(words: readonly string[], found: Field[]): void {
       if (bare !== joined) take(parts.get(bare), found, isFree);
     }
     if (words[i].length <= WORD_CHARS_MAX) collectTogether(withoutDigits(words[i]), found, !isAbout || i === words.length - 1);
+  }
+  collectRuns(words, found);
+}
+
+/** The same for the runs of letters and of digits that the words are made of: with the digits between them, and without. */
+function collectRuns(words: readonly string[], found: Field[]): void {
+  const runs = words.flatMap((word) => word.match(/[0-9]+|[^0-9]+/g) ?? []);
+  if (!runs.some((run) => isDigit(run.charCodeAt(0)))) return;
+  const last = runs.findLastIndex((run) => !isDigit(run.charCodeAt(0)));
+  const isAbout = last > 0 && abouts.has(runs[last]);
+  for (let i = 0; i < runs.length; i++) {
+    let joined = '';
+    let letters = '';
+    for (let j = i; j < runs.length && letters.length <= partCharsMax && j - i < RUNS_MAX; j++) {
+      joined += runs[j];
+      const isNumber = isDigit(runs[j].charCodeAt(0));
+      if (!isNumber) letters += runs[j];
+      const isFree = !isAbout || j >= last;
+      take(parts.get(joined), found, isFree);
+      if (!isNumber && letters !== joined) take(parts.get(letters), found, isFree);
+    }
+    if (runs[i].length <= WORD_CHARS_MAX) collectTogether(runs[i], found, !isAbout || i >= last);
   }
 }
 

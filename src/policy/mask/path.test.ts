@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { masked, setRules } from '../../../test/support/masking.ts';
+import { masked, rule, setRules } from '../../../test/support/masking.ts';
 import { defaultMasking } from '../default-masking.ts';
 import './document.ts';
 import { maskPath } from './path.ts';
@@ -49,7 +49,7 @@ test('of a URL the password, the path, the query and the fragment are masked', (
   const url = (source: string): string => masked(source, maskUrl).text;
   assert.equal(
     url('https://bob:hunter2@shop.example:8443/u/ann@example.com?page=1&token=x#access_token=y'),
-    'https://bob:*password*@shop.example:8443/u/*email*?page=1&token=*token*#access_token=*token*',
+    'https://*basic-credentials*@shop.example:8443/u/*email*?page=1&token=*token*#access_token=*token*',
   );
   assert.equal(url('/u?token=x'), '/u?token=*token*');
   assert.equal(url('//shop.example/password/hunter2'), '//shop.example/password/*password*');
@@ -57,4 +57,30 @@ test('of a URL the password, the path, the query and the fragment are masked', (
   assert.equal(url('mailto:ann@example.com'), 'mailto:*email*');
   for (const clean of ['https://shop.example', '*', '', '/', 'https://shop.example/?', 'http://[::1]:80/a?b#c'])
     assert.equal(url(clean), clean);
+});
+
+test('user and password of a URL: the rule of basic credentials masks both, without a rule for names too', () => {
+  const url = (source: string): string => masked(source, maskUrl).text;
+  const credentials = rule({ name: 'credentials', detector: 'basic-credentials' });
+  const named = rule({ name: 'named', fields: ['password'] });
+  const report = { ...credentials, action: 'report' as const };
+  const source = 'https://bob:hunter2@shop.example/x';
+  for (const [some, wanted] of [
+    [[credentials], 'https://*credentials*@shop.example/x'],
+    [[credentials, named], 'https://*credentials*@shop.example/x'],
+    [[named, credentials], 'https://bob:*named*@shop.example/x'],
+    [[named], 'https://bob:*named*@shop.example/x'],
+    [[report, named], 'https://bob:*named*@shop.example/x'],
+    [[report], source],
+    [[], source],
+  ] as const) {
+    setRules(some);
+    assert.equal(url(source), wanted);
+  }
+  setRules([credentials]);
+  assert.equal(url('https://9f86d081884c@git.example/'), 'https://*credentials*@git.example/');
+  assert.equal(url('//9f86d081884c@git.example/'), '//*credentials*@git.example/');
+  assert.equal(url('amqp://a:p%40ss@b@mq.example:5672/'), 'amqp://*credentials*@mq.example:5672/');
+  assert.equal(url('ssh://git@git.example/'), 'ssh://git@git.example/');
+  setRules(defaultMasking.rules);
 });

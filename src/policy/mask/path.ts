@@ -12,6 +12,9 @@
 import { bytes } from '../../base/arena.ts';
 import { popField, pushName } from './field.ts';
 import { inspectName, inspectValue, nameRule, nameRuleIn, noName } from './inspect.ts';
+import { nestingNow } from './put.ts';
+import { keepName, nextSegment } from './quick.ts';
+import { IN_PATH, TOKEN_BYTES_MIN } from './quick-kernels.ts';
 import { HIDDEN_NAME, TOKEN_NAME } from './stack.ts';
 import { URL_PATH } from './value.ts';
 
@@ -19,7 +22,6 @@ const B = bytes;
 const SLASH = 47;
 const SEMICOLON = 59;
 const EQUALS = 61;
-const TOKEN_BYTES_MIN = 16;
 const WORD_BYTES_MAX = 24;
 
 interface WordList {
@@ -57,6 +59,19 @@ export function maskPath(at: number, end: number): void {
   let beforeAt = 0;
   let beforeEnd = 0;
   while (p < end) {
+    if (rule === 0) {
+      const next = nextSegment(p, end);
+      if (next > p) {
+        if (next >= end) return;
+        let to = next - 1;
+        while (to > p && B[to - 1] === SLASH) to--;
+        if (to > p) {
+          beforeEnd = beforeAt = to;
+          while (beforeAt > p && B[beforeAt - 1] !== SLASH) beforeAt--;
+        }
+        p = next;
+      }
+    }
     let q = p;
     let semicolon = -1;
     for (; q < end && B[q] !== SLASH; q++) if (B[q] === SEMICOLON && semicolon < 0) semicolon = q;
@@ -67,6 +82,7 @@ export function maskPath(at: number, end: number): void {
       else if (looksRandom(p, to) && isWordOf(leading, beforeAt, beforeEnd)) here = nameRule(TOKEN_NAME.at, TOKEN_NAME.end);
       // A segment that is a secret itself is no name for the next.
       rule = here === 0 && q < end ? nameRuleIn(p, to, URL_PATH) : 0;
+      if (here === 0 && rule === 0 && q < end && isWord(p, to)) keepName(p, to, 0, IN_PATH);
       noName();
       inspectValue(p, to, URL_PATH, here);
       beforeAt = p;
@@ -75,6 +91,13 @@ export function maskPath(at: number, end: number): void {
     if (semicolon >= 0) maskParameters(semicolon + 1, q);
     p = q + 1;
   }
+}
+
+/** Without digits: ids are no names, and each comes once. */
+function isWord(at: number, end: number): boolean {
+  if (end - at >= TOKEN_BYTES_MIN || nestingNow() > 0) return false;
+  for (let p = at; p < end; p++) if (B[p] >= 48 && B[p] <= 57) return false;
+  return true;
 }
 
 /** `a=1;b=2` behind a segment. */

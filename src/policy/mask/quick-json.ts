@@ -90,8 +90,20 @@ export function walkQuickly(at: number, end: number): boolean {
   return false;
 }
 
-/** `name` or `key`, in lower case or with a capital. */
+/** `name`, `key`, `k` or `field`, and `path` as patches have it (RFC 6902), whatever its case. */
 export function isKeyName(at: number, end: number): boolean {
-  if (end - at === 4) return (B[at] | 32) === 110 && B[at + 1] === 97 && B[at + 2] === 109 && B[at + 3] === 101;
-  return end - at === 3 && (B[at] | 32) === 107 && B[at + 1] === 101 && B[at + 2] === 121;
+  const first = B[at] | 32;
+  switch (end - at) {
+    case 1:
+      return first === 107;
+    case 3:
+      return first === 107 && (B[at + 1] | 32) === 101 && (B[at + 2] | 32) === 121;
+    case 4:
+      if (first === 112) return (B[at + 1] | 32) === 97 && (B[at + 2] | 32) === 116 && (B[at + 3] | 32) === 104;
+      return first === 110 && (B[at + 1] | 32) === 97 && (B[at + 2] | 32) === 109 && (B[at + 3] | 32) === 101;
+    case 5:
+      return first === 102 && (B[at + 1] | 32) === 105 && (B[at + 2] | 32) === 101 && (B[at + 3] | 32) === 108 && (B[at + 4] | 32) === 100;
+    default:
+      return false;
+  }
 }

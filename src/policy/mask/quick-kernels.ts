@@ -31,6 +31,8 @@ export const HASH: number = T + 20;
 export const FORCED: number = T + 24;
 /** 1: rules look for IP addresses. */
 export const FINDS_IP: number = T + 28;
+/** 1: a number may be a name that has a rule. */
+export const NUMBERS_ARE_NAMES: number = T + 56;
 /** Rule of that name. */
 export const RULE: number = T + 48;
 /** Slot of the name of the field that `head` stopped at; 0: it is not known. */
@@ -67,8 +69,13 @@ export const NAME = 3;
 export const BARE = 4;
 /** A string under "name" or "key": the name of what stands under "value". */
 export const KEY = 5;
-/** Key of values in JSON strings, beside the place. */
+/** Beside the place, in the key of values: in JSON strings; in that and in the place of names: in pairs of a form, in cookies, in a path. */
 export const IN_JSON = 256;
+export const IN_FORM = 512;
+export const IN_COOKIES = 1024;
+export const IN_PATH = 2048;
+/** Segments of a path from this length on may be tokens. */
+export const TOKEN_BYTES_MIN = 16;
 /** Of detectors/numbers.ts: with which digits long numbers begin. */
 export const FIRSTS: number = T + 2880;
 // What is known of a name: flags, then kind of field (header-value.ts), rule, and what counts for values (names.ts).
@@ -113,6 +120,9 @@ function clean(): Fn {
   const no = ret(i32(0));
   const letters = (v: number): Code => bitmask(below8(sub8(or128(get(v), splat(32)), splat(97)), splat(26)));
   const digits = (v: number): Code => bitmask(below8(sub8(get(v), splat(48)), splat(10)));
+  const hyphens = (v: Code): Code => bitmask(equal8(v, splat(45)));
+  const hexDigits = (v: Code): Code =>
+    bitmask(or128(below8(sub8(v, splat(48)), splat(10)), below8(sub8(or128(v, splat(32)), splat(97)), splat(6))));
   return {
     name: 'clean',
     parameters: 2,
@@ -179,6 +189,29 @@ function clean(): Fn {
             ),
             set(n, sub(get(e), get(s))),
           ),
+          // A UUID (detectors/uuid.ts) is stepped over.
+          when(
+            and(eq(get(n), i32(8)), ge(sub(get(end), get(s)), i32(36))),
+            set(q, or(hyphens(load128(get(s))), shl(hyphens(load128(add(get(s), i32(16)))), i32(16)))),
+            when(
+              and(
+                and(eq(get(q), i32(0x00842100)), eq(hexDigits(load128(get(s))), i32(0xffff ^ 0x2100))),
+                and(
+                  eq(hexDigits(load128(add(get(s), i32(16)))), i32(0xffff ^ 0x84)),
+                  eq(hexDigits(load128(add(get(s), i32(20)))), i32(0xffff ^ 8)),
+                ),
+              ),
+              set(q, i32(0)),
+              when(gt(get(s), get(from)), set(q, load8(sub(get(s), i32(1))))),
+              set(c, i32(0)),
+              when(gt(sub(get(end), get(s)), i32(36)), set(c, load8(get(s), 36))),
+              when(
+                eq(or(or(eq(get(q), i32(45)), eq(get(c), i32(45))), or(isDigit(get(c)), isLetter(get(c)))), i32(0)),
+                set(p, add(get(s), i32(36))),
+                br(4),
+              ),
+            ),
+          ),
           set(c, load16(get(s))),
           // Keys of services: a known beginning, and then nothing that no key has.
           when(
@@ -234,6 +267,13 @@ function clean(): Fn {
               when(
                 lt(add(get(e), i32(1)), get(end)),
                 set(k, load8(get(e))),
+                // Blanks and dashes of Unicode, and several blanks, between digits: detectors/odd-separators.ts.
+                when(or(eq(get(k), i32(0xc2)), eq(get(k), i32(0xe2))), no),
+                when(
+                  eq(get(k), i32(32)),
+                  set(q, load8(get(e), 1)),
+                  when(or(or(eq(get(q), i32(32)), eq(get(q), i32(45))), or(eq(get(q), i32(0xc2)), eq(get(q), i32(0xe2)))), no),
+                ),
                 when(
                   or(or(eq(get(k), i32(32)), eq(get(k), i32(45))), or(eq(get(k), i32(46)), eq(get(k), i32(47)))),
                   // A part of something longer, such as a date: numbers.ts leaves it.
@@ -432,6 +472,105 @@ function head(): Fn {
         ret(sub(get(i), i32(1))),
       ),
       get(n),
+    ],
+  };
+}
+
+/**
+ * pairs(at, end, place, separator): where the first of the pieces name=value begins whose name is not known, or has a rule,
+ * or whose value may hold something; `end` when there is none. The slot of its name is in SLOT. What is unusual is such a
+ * piece too: quotes, no equals sign, blanks around a cookie's value, a semicolon in a form.
+ */
+function pairs(): Fn {
+  const [p, end, place, separator, e, q, m, last, x] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+  /** Moves `v` on to the next sign that ends a name or a value, or to the end. */
+  const find = (v: number): Code =>
+    loop(
+      set(x, load128(get(v))),
+      set(
+        m,
+        bitmask(
+          or128(or128(equal8(get(x), splat(61)), equal8(get(x), splat(59))), or128(equal8(get(x), splat(38)), equal8(get(x), splat(34)))),
+        ),
+      ),
+      when(eq(get(m), i32(0)), advance(v, i32(16)), brIf(1, lt(get(v), get(end)))),
+      when(get(m), advance(v, ctz(get(m)))),
+      when(gt(get(v), get(end)), set(v, get(end))),
+    );
+  return {
+    name: 'pairs',
+    parameters: 4,
+    ints: 4,
+    vectors: 1,
+    body: [
+      loop(
+        store32(i32(SLOT), i32(0)),
+        when(eq(get(separator), i32(59)), loop(when(lt(get(p), get(end)), when(lt(load8(get(p)), i32(33)), advance(p, i32(1)), br(2))))),
+        when(ge(get(p), get(end)), ret(get(end))),
+        set(e, get(p)),
+        find(e),
+        when(ge(get(e), get(end)), ret(get(p))),
+        when(ne(load8(get(e)), i32(61)), ret(get(p))),
+        set(last, call(NAMED, get(p), get(e), get(place), get(last))),
+        store32(i32(SLOT), get(last)),
+        when(eq(get(last), i32(0)), ret(get(p))),
+        when(and(load32(get(last), 12), i32(IS_SPECIAL)), ret(get(p))),
+        advance(e, i32(1)),
+        set(q, get(e)),
+        find(q),
+        when(lt(get(q), get(end)), when(ne(load8(get(q)), get(separator)), ret(get(p)))),
+        when(
+          and(eq(get(separator), i32(59)), lt(get(e), get(q))),
+          when(or(lt(load8(get(e)), i32(33)), lt(load8(sub(get(q), i32(1))), i32(33))), ret(get(p))),
+        ),
+        set(m, call(CLEAN, get(e), get(q))),
+        when(eq(get(m), i32(0)), set(m, call(KNOWN, get(e), get(q), get(place)))),
+        when(eq(get(m), i32(0)), ret(get(p))),
+        set(p, add(get(q), i32(1))),
+        br(0),
+      ),
+      get(end),
+    ],
+  };
+}
+
+/**
+ * segments(at, end, place): where the first segment of a path begins that has to be looked at; `end` when there is none. The
+ * others are short and clean, and known as no name of a secret, or numbers, or the last one.
+ */
+function segments(): Fn {
+  const [p, end, place, q, m, last, x] = [0, 1, 2, 3, 4, 5, 6];
+  return {
+    name: 'segments',
+    parameters: 3,
+    ints: 3,
+    vectors: 1,
+    body: [
+      loop(
+        when(ge(get(p), get(end)), ret(get(end))),
+        set(x, load128(get(p))),
+        set(m, bitmask(or128(equal8(get(x), splat(47)), equal8(get(x), splat(59))))),
+        set(q, add(get(p), ctz(or(get(m), i32(1 << TOKEN_BYTES_MIN))))),
+        when(gt(get(q), get(end)), set(q, get(end))),
+        when(ge(sub(get(q), get(p)), i32(TOKEN_BYTES_MIN)), ret(get(p))),
+        when(
+          lt(get(q), get(end)),
+          when(ne(load8(get(q)), i32(47)), ret(get(p))),
+          when(eq(get(p), get(q)), advance(p, i32(1)), br(2)),
+          set(m, and(xor(bitmask(below8(sub8(get(x), splat(48)), splat(10))), i32(-1)), sub(shl(i32(1), sub(get(q), get(p))), i32(1)))),
+          when(
+            or(get(m), load32(i32(NUMBERS_ARE_NAMES))),
+            set(last, call(NAMED, get(p), get(q), get(place), get(last))),
+            when(eq(get(last), i32(0)), ret(get(p))),
+          ),
+        ),
+        set(m, call(CLEAN, get(p), get(q))),
+        when(eq(get(m), i32(0)), set(m, call(KNOWN, get(p), get(q), get(place)))),
+        when(eq(get(m), i32(0)), ret(get(p))),
+        set(p, add(get(q), i32(1))),
+        br(0),
+      ),
+      get(end),
     ],
   };
 }
@@ -683,12 +822,14 @@ interface QuickKernels {
   head: (block: number, table: number, i: number, n: number, place: number) => number;
   walk: Kernel3;
   copy: Kernel3;
+  pairs: (at: number, end: number, place: number, separator: number) => number;
+  segments: Kernel3;
 }
 
 function load(): QuickKernels | null {
   try {
     const module = new WebAssembly.Module(
-      w.assemble(PAGES, [clean(), known(), named(), head(), walk(), copy()]) as unknown as Uint8Array<ArrayBuffer>,
+      w.assemble(PAGES, [clean(), known(), named(), head(), walk(), copy(), pairs(), segments()]) as unknown as Uint8Array<ArrayBuffer>,
     );
     return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as QuickKernels;
   } catch {

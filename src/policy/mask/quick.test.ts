@@ -7,10 +7,15 @@ import { beside, masked, setRules } from '../../../test/support/masking.ts';
 import { bytes, outputRegion, packetRegion } from '../../base/arena.ts';
 import { defaultMasking, shippedRules } from '../default-masking.ts';
 import { Policy } from '../policy.ts';
+import type { MaskingRule } from '../spec.ts';
+import { maskCookies, maskSetCookie } from './cookies.ts';
 import { random } from './detect-testing.ts';
 import { maskDocument } from './document.ts';
+import { maskForm } from './form.ts';
 import { innocentKinds } from './innocent-testing.ts';
 import { inspectValue, noName } from './inspect.ts';
+import { maskPath } from './path.ts';
+import { PATH } from './place.ts';
 import { isQuicklyClean, setQuick } from './quick.ts';
 import { quickKernels } from './quick-kernels.ts';
 import { makers } from './secrets-testing.ts';
@@ -24,6 +29,9 @@ const allRules = shippedRules.map(({ rule }) => rule);
 /** A secret of any kind, an innocent value, or pieces from which both are made. */
 const value: fc.Arbitrary<string> = fc.oneof(
   fc.tuple(fc.integer({ min: 1 }), fc.nat(makers.length - 1)).map(([seed, i]) => makers[i][2](random(seed))),
+  fc
+    .tuple(fc.integer({ min: 1 }), fc.nat(makers.length - 1), fc.constantFrom('\u00a0', '\u2013', '  ', ' - ', ' \u2009', '\t'))
+    .map(([seed, i, separator]) => makers[i][2](random(seed)).replaceAll(/[ -]/g, separator)),
   fc.tuple(fc.integer({ min: 1 }), fc.constantFrom(...Object.keys(innocentKinds))).map(([seed, kind]) => innocentKinds[kind](random(seed))),
   fc
     .array(
@@ -178,6 +186,83 @@ test('JSON: odd grammar, repeats and empty ones', { skip }, () => {
     `{"a":${'['.repeat(50)}"ann@a.example"${']'.repeat(50)},"token":"x"}`,
   ])
     for (const isCut of [false, true]) both(source, isCut);
+});
+
+const pairName = fc.oneof(
+  fc.constantFrom('page', 'q', 'session', 'user[password]', 'user[id]', 'a.token', 'tokenType', '_ga', 'to%6ben', '', 'x'.repeat(60)),
+  fc.stringMatching(/^[a-z]{1,6}$/),
+  text,
+);
+const pair = fc
+  .tuple(
+    pairName,
+    fc.constantFrom('=', '=', '=', '', '==', ' = ', '="'),
+    fc.oneof(text, fc.constantFrom('', '17', 'tea+cup')),
+    fc.constantFrom('', '', ' ', '"'),
+  )
+  .map((parts) => parts.join(''));
+const pairs = fc
+  .array(fc.tuple(fc.oneof(pair, pair.map(encodeURI)), fc.constantFrom('&', '&', ';', '; ')), { maxLength: 8 })
+  .map((pieces) => pieces.map((piece) => piece.join('')).join(''));
+
+test('pairs of forms, queries and cookies: the same edits, places and fields as without it', { skip }, () => {
+  setRules(defaultMasking.rules);
+  const walks = [
+    maskForm,
+    (at: number, end: number): void => maskCookies(at, end),
+    (at: number, end: number): void => maskSetCookie(at, end),
+  ];
+  fc.assert(
+    fc.property(pairs, fc.constantFrom(...walks), fc.boolean(), (source, walk, isCut) => {
+      setQuick(false);
+      const slow = masked(source, walk, isCut);
+      setQuick(true);
+      for (let i = 0; i < 3; i++) {
+        const quick = masked(source, walk, isCut);
+        assert.equal(quick.text, slow.text);
+        assert.deepEqual(quick.found, slow.found);
+      }
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+const segment = fc.oneof(
+  fc.constantFrom(
+    'api',
+    'v2',
+    'users',
+    'reset',
+    'token',
+    'password',
+    '410326',
+    '',
+    'cart;jsessionid=0BF63C',
+    'verify',
+    '9f86d081884c7d659a2f',
+  ),
+  text.map(encodeURI),
+);
+
+test('paths: the same edits, places and fields as without it', { skip }, () => {
+  const floor: MaskingRule = { ...defaultMasking.rules[0], name: 'floor', detector: '', fields: ['410326'] };
+  for (const rules of [defaultMasking.rules, [...allRules, floor]]) {
+    setRules(rules);
+    fc.assert(
+      fc.property(fc.array(segment, { maxLength: 8 }), (segments) => {
+        const source = `/${segments.join('/')}`;
+        setQuick(false);
+        const slow = masked(source, maskPath, false, PATH);
+        setQuick(true);
+        for (let i = 0; i < 3; i++) {
+          const quick = masked(source, maskPath, false, PATH);
+          assert.equal(quick.text, slow.text);
+          assert.deepEqual(quick.found, slow.found);
+        }
+      }),
+      { numRuns: 3000 },
+    );
+  }
 });
 
 test('heads: the same record, however often they come', { skip }, () => {

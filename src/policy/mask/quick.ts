@@ -3,6 +3,8 @@
  * and what was seen before, and give only the rest to the walkers.
  *
  *   head   name known as ordinary? value clean, or known?   else the field is looked at as ever
+ *   pairs  of forms, queries and cookies: the same, piece by piece
+ *   path   the same, segment by segment
  *   JSON   the same, token by token; what is unusual in it, or a rule for an object: walked as ever, from its start
  *
  * A name is known when no rule stands for it and nothing was found in it. A value is known when it was looked at twice in the
@@ -26,6 +28,8 @@ const kernels = q.quickKernels;
 const { NAME_BYTES_MAX, NAME_SLOTS, NAMES, VALUE_SLOTS, VALUE_TEXTS, VALUES } = q;
 const HASH = q.HASH >> 2;
 const SLOT = q.SLOT >> 2;
+const AMPERSAND = 38;
+const SEMICOLON = 59;
 
 /** Hashes of values that were looked at once. */
 const noted = new Int32Array(VALUE_SLOTS);
@@ -37,6 +41,7 @@ export function resetQuick(spec: MaskingSpec): void {
   B.fill(0, NAMES, VALUE_TEXTS);
   noted.fill(0);
   W[q.FINDS_IP >> 2] = spec.rules.some(({ detector }) => detector === 'ip-address') ? 1 : 0;
+  W[q.NUMBERS_ARE_NAMES >> 2] = spec.rules.some(({ fields }) => fields.some((field) => !/\p{L}/u.test(field))) ? 1 : 0;
   B.set(keyPairs, q.PAIRS);
   B.set(ibanLengths, q.COUNTRIES);
   W.set(beginnings, q.GROUPS >> 2);
@@ -58,9 +63,30 @@ export function nextField(block: number, table: number, i: number, n: number): n
   return isOn && kernels !== null && i < n ? kernels.head(block, table << 2, i, n, P[0]) : i;
 }
 
-/** What is known of a name: flags, kind of field and rule, as quick-kernels.ts has them. */
-export function keepName(at: number, end: number, facts: number): void {
-  if (!isOn || kernels === null || end - at > NAME_BYTES_MAX || kernels.named(at, end, P[0], 0) !== 0) return;
+/**
+ * The first piece name=value of [at, end) that has to be looked at; `end` when there is none. `more` of the place: IN_FORM,
+ * or IN_COOKIES.
+ */
+export function nextPair(at: number, end: number, more: number): number {
+  W[SLOT] = 0;
+  if (!isOn || kernels === null) return at;
+  return kernels.pairs(at, end, P[0] | more, more === q.IN_COOKIES ? SEMICOLON : AMPERSAND);
+}
+
+/** The first segment of the path [at, end) that has to be looked at; `end` when there is none. Names in it have the place IN_PATH. */
+export function nextSegment(at: number, end: number): number {
+  return isOn && kernels !== null ? kernels.segments(at, end, P[0] | q.IN_PATH) : at;
+}
+
+/** What is known of the name of the pair at which `nextPair` stopped; 0: nothing. */
+export function factsOfPair(): number {
+  const slot = W[SLOT];
+  return slot === 0 ? 0 : W[(slot >> 2) + 3];
+}
+
+/** What is known of a name: flags, kind of field and rule, as quick-kernels.ts has them. `more` of the place: of pairs. */
+export function keepName(at: number, end: number, facts: number, more = 0): void {
+  if (!isOn || kernels === null || end - at > NAME_BYTES_MAX || kernels.named(at, end, P[0] | more, 0) !== 0) return;
   const hash = W[HASH];
   if (hash === 0) return;
   let slot = hash & (NAME_SLOTS - 1);
@@ -69,7 +95,7 @@ export function keepName(at: number, end: number, facts: number): void {
   const w = (NAMES >> 2) + 16 * slot;
   W[w] = hash;
   W[w + 1] = end - at;
-  W[w + 2] = P[0];
+  W[w + 2] = P[0] | more;
   W[w + 3] = facts | q.IS_KNOWN;
   B.copy(B, 4 * w + 16, at, end);
 }
@@ -80,7 +106,7 @@ export function factsOfName(i: number, n: number): number {
   return slot === 0 ? 0 : W[(slot >> 2) + 3];
 }
 
-/** Nothing was found in the value: seen for the second time, it is passed from now on. `more` of the key: IN_JSON, or the kind of field. */
+/** Nothing was found in the value: seen for the second time, it is passed from now on. `more` of the key: IN_JSON, IN_FORM, IN_COOKIES, or the kind of field. */
 export function keepValue(at: number, end: number, more: number): void {
   if (!isOn || kernels === null) return;
   const key = P[0] | more;

@@ -2,7 +2,7 @@
  * The part `values` of the region as a stack: a value whose escapes are undone lies here while it is looked at, and above it
  * the values that are found inside of it. Below everything lie a few texts that never change.
  *
- *   valuesPart   | fixed texts | value, undone | value inside of it, undone | ...
+ *   valuesPart   | fixed texts | value, undone | value inside of it, undone | ...      | scratch |
  *                              ^ bottom                                     ^ top
  *
  * Bound: the size of the part. `room` says whether so much can be written at the top; what does not fit is masked whole.
@@ -11,11 +11,15 @@ import { bytes } from '../../base/arena.ts';
 import { valuesPart } from './layout.ts';
 
 const B = bytes;
-const END = valuesPart.end;
+const SCRATCH_BYTES = 256;
+const END = valuesPart.end - SCRATCH_BYTES;
 /** The kernels behind detectors may read a little beyond what they are given. */
 const SLACK_BYTES = 16;
 
 let fixedEnd = valuesPart.at;
+
+/** Room for a few bytes in another form, while one detector looks at them. */
+export const SCRATCH: FixedText = { at: END, end: valuesPart.end };
 
 /** A text of ASCII that stays: [at, end) of the arena. */
 export interface FixedText {

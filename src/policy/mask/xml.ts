@@ -7,7 +7,7 @@
  * Names are looked up without their prefix. A rule that an element stands under masks all texts in it and all its attributes
  * but those that name and type it. An attribute name=, key= or id= with a rule gives it to the element, when the element has
  * none of its own; in HTML only to its value and the text right behind it. <key>iban</key><string>, <name>iban</name><value>
- * give the second its name. Entities are undone by undo.ts; what a DTD defines is looked at as text and never applied.
+ * give the second its name, in either order. Entities are undone by undo.ts; what a DTD defines is never applied, and masked whole.
  *
  * Nothing is refused: what is no markup is text. In XML a tag, comment or section that does not end is masked whole; in HTML it
  * is text, unless the kept bytes end early. Scripts and styles of HTML are text, or JSON where they hold it.
@@ -16,6 +16,7 @@
  * under no name of its own.
  */
 import { bytes } from '../../base/arena.ts';
+import { cutEdits, editCount } from './edits.ts';
 import { cutField, fieldDepth, popField, pushName } from './field.ts';
 import { inspectName, inspectValue, nameAtHand, nameRule, nameRuleIn, noName, setNameAtHand } from './inspect.ts';
 import { jsonBrokenAt, jsonBrokenUnderRule, walkJson } from './json.ts';
@@ -74,6 +75,7 @@ const empty: readonly Buffer[] = 'area base br col embed hr img input link meta 
 const XMLNS = text('xmlns:');
 const KEY = text('key');
 const NAME = text('name');
+const VALUE = text('value');
 const COMMENT_END = text('-->');
 const CDATA_END = text(']]>');
 const INSTRUCTION_END = text('?>');
@@ -111,6 +113,9 @@ let directRule = 0;
 /** `<key>` or `<name>` said that what the next element at this depth holds has a rule. */
 let pairRule = 0;
 let pairDepth = 0;
+/** By nesting and depth: where the tag of the last element "value" begins whose name did not come before it, and the edits before it. */
+const passed = new Int32Array(2 * ELEMENTS_KEPT * (NESTING_MAX + 1));
+const V = passed;
 
 function walk(at: number, end: number, isCut: boolean, mode: number): boolean {
   const outerForced = forced;
@@ -137,6 +142,9 @@ function walk(at: number, end: number, isCut: boolean, mode: number): boolean {
 function walkMarkup(at: number, end: number, isCut: boolean, mode: number, rows: number, fieldBase: number): boolean {
   let depth = 0;
   let p = at;
+  let goneBack = 0;
+  const values = 2 * ELEMENTS_KEPT * nestingNow();
+  V[values] = 0;
   while (p < end) {
     const isMarkup = B[p] === LESS && beginsMarkup(p, end);
     if (!isMarkup || B[p + 1] === EXCLAMATION || B[p + 1] === QUESTION_MARK) {
@@ -152,6 +160,20 @@ function walkMarkup(at: number, end: number, isCut: boolean, mode: number, rows:
       maskPiece(p, q, isCut && q === end, XML_TEXT);
       if (forced === 0 && depth > 0 && depth <= ELEMENTS_KEPT) notePair(p, q, L[rows + 3 * depth - 3], L[rows + 3 * depth - 2], depth - 1);
       p = q;
+      const v = values + 2 * pairDepth;
+      if (pairRule !== 0 && pairDepth === depth - 1 && V[v] !== 0) {
+        // <value>x</value><name>password</name>: once more, from the value on.
+        const valueTagAt = V[v];
+        goneBack += q - valueTagAt;
+        cutEdits(V[v + 1]);
+        V[v] = 0;
+        if (goneBack > end - at) {
+          putUnreadable(valueTagAt, end, PLAIN);
+          return true;
+        }
+        p = valueTagAt;
+        depth = pairDepth;
+      }
       continue;
     }
     directRule = 0;
@@ -174,6 +196,7 @@ function walkMarkup(at: number, end: number, isCut: boolean, mode: number, rows:
     const isHtml = mode === HTML;
     const isEmpty = B[close - 1] === SLASH || (isHtml && isOneOf(empty, nameAt, nameEnd));
     if (depth < ELEMENTS_KEPT) cutField(fieldBase + depth);
+    const editsBefore = editCount();
     const isHidden = inspectName(nameAt, nameEnd, PLAIN);
     if (depth < ELEMENTS_KEPT) {
       if (isHidden) pushName(HIDDEN_NAME.at, HIDDEN_NAME.end);
@@ -186,6 +209,9 @@ function walkMarkup(at: number, end: number, isCut: boolean, mode: number, rows:
     if (pairRule !== 0 && depth === pairDepth) {
       if (rule === 0 && forced === 0) rule = pairRule;
       pairRule = 0;
+    } else if (rule === 0 && forced === 0 && depth < ELEMENTS_KEPT && isWord(VALUE, nameAt, nameEnd)) {
+      V[values + 2 * depth] = p;
+      V[values + 2 * depth + 1] = editsBefore;
     }
     const isOwn = rule !== 0;
     rule = maskAttributes(nameEnd, B[close - 1] === SLASH ? close - 1 : close, rule, isHtml);
@@ -193,6 +219,7 @@ function walkMarkup(at: number, end: number, isCut: boolean, mode: number, rows:
       if (depth < ELEMENTS_KEPT) cutField(fieldBase + depth);
     } else {
       depth++;
+      if (depth < ELEMENTS_KEPT) V[values + 2 * depth] = 0;
       if (forced !== 0) {
         if (isSame(nameAt, nameEnd, forcedAt, forcedEnd)) forcedOpen++;
       } else if (isHtml && !isOwn) directRule = rule;
@@ -277,8 +304,20 @@ function maskDeclaration(p: number, end: number, isCut: boolean, mode: number): 
   walked[0] += (to < 0 ? end : to) - p;
   if (to < 0) return unfinished(p, end, isCut, mode) ? end : -1;
   if (form < 0) maskPiece(from, to, false, PLAIN);
+  else if (after === 1 && forced === 0) maskDoctype(from, to);
   else inspectValue(from, to, PLAIN, forced);
   return to + after;
+}
+
+/** What a document type declares itself may give a text any name, or be put together to one: it is masked whole. */
+function maskDoctype(from: number, to: number): void {
+  let open = from;
+  while (open < to && B[open] !== BRACKET) open++;
+  inspectValue(from, open, PLAIN, 0);
+  if (open >= to) return;
+  let close = to;
+  while (close > open && B[close - 1] !== CLOSE_BRACKET) close--;
+  putUnreadable(open + 1, close > open + 1 ? close - 1 : to, PLAIN);
 }
 
 /** The `>` behind a document type, whose own declarations stand in brackets and whose literals stand in quotes. */
