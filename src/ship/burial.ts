@@ -1,6 +1,6 @@
 /**
  * Burial: records on their way to the dead letters. One is done with when its letter is durable; until then it stays in
- * hand, and when the letters cannot be written they are tried again.
+ * hand; when the letters cannot be written they are tried again, and when they only wait for the disk, that is said.
  */
 import type { DeadLetter } from './dead-letters.ts';
 import type { EncodedRecord } from './encode-batch.ts';
@@ -19,6 +19,9 @@ export interface BurialEvents {
   /** Nothing is under way any more. */
   readonly onIdle: () => void;
 }
+
+/** Letters that are not durable after that long are spoken of. */
+const LATE_MS = 5000;
 
 export class Burial {
   readonly #sink: string;
@@ -56,8 +59,15 @@ export class Burial {
     while (this.#waiting.length > 0 && !this.#isStopped) {
       const these = this.#waiting;
       this.#waiting = [];
+      const callOff = this.#timers.after(LATE_MS, () =>
+        this.#events.onProblem({
+          code: 'dead-letters-waiting',
+          what: 'Records that the receiver refuses wait to be put aside: their letters do not get to the disk',
+          next: 'Look at the disk of the spool: the records are held until there is room for them.',
+        }),
+      );
       try {
-        await this.#taker.add(these.map(({ letter }) => letter));
+        await this.#taker.add(these.map(({ letter }) => letter)).finally(callOff);
         this.#failures = 0;
         this.#events.onBuried(these.map(({ record }) => record));
       } catch (error) {

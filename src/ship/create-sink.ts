@@ -4,7 +4,7 @@ import type { FormatName } from './formats/encoder.ts';
 import type { Framing } from './framing.ts';
 import type { Sink } from './sink.ts';
 import { FileSink } from './sinks/file.ts';
-import type { SinkContext } from './sinks/http-sink.ts';
+import type { SinkContext } from './sinks/sink-context.ts';
 
 /** Format of a sink's records. */
 export function formatOf(settings: SinkSettings): FormatName {

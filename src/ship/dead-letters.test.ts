@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type DeadLetter, DeadLetters } from './dead-letters.ts';
+import { Rig, spoolSettings } from '../../test/support/spool-rig.ts';
+import { type DeadLetter, DeadLetters, LETTERS, letterSpool, replayToSinks } from './dead-letters.ts';
 import { routesOf } from './routes.ts';
 import { encoderOf, lineOf, MemorySpool, numberOf, problem } from './ship-testing.ts';
 
@@ -103,4 +104,67 @@ test('a record that cannot be parsed is kept as it is, and never replayed', asyn
   assert.equal(await letters.replay({}), 1);
   assert.equal(main.frames.length, 1);
   assert.equal((await letters.list({}, 10))[0].problem.code, 'record-unreadable');
+});
+
+/** A log of dead letters on a disk, full up to its quota with letters of two sinks, ten together. */
+async function fullLog(): Promise<{ rig: Rig; main: MemorySpool; letters: DeadLetters; spool: Awaited<ReturnType<Rig['open']>> }> {
+  const rig = new Rig();
+  const settings = spoolSettings({ compression: 'none', deadLetterBytesMax: 200_000, syncIntervalMs: 1 });
+  const options = letterSpool('/spool', settings);
+  const spool = await rig.open({}, options);
+  const main = new MemorySpool(routesOf('edge', 0));
+  const letters = new DeadLetters(spool, spool.reader(LETTERS), main, rig.timers);
+  for (let n = 0; spool.state().bytes < 195_000; n += 10) {
+    const added = letters.add(Array.from({ length: 10 }, (_, i) => letter(n + i, i % 10 === 0 ? 'edge' : 'archive')));
+    await rig.timers.pass(20);
+    await added;
+  }
+  assert.equal(spool.state().readers[0].expiredByQuota, 0);
+  return { rig, main, letters, spool };
+}
+
+async function passUntil<T>(rig: Rig, work: Promise<T>): Promise<T> {
+  let isDone = false;
+  void work.finally(() => {
+    isDone = true;
+  });
+  for (let i = 0; i < 10_000 && !isDone; i++) await rig.timers.pass(20);
+  return await work;
+}
+
+test('a log that is full: a replay keeps every letter that it does not take', async () => {
+  for (const filter of [{ sink: 'edge' }, { sink: 'edge', sinceMs: 1000 + 150 }, { sink: 'nobody' }]) {
+    const { rig, main, letters, spool } = await fullLog();
+    const before = spool.state().readers[0].queued;
+    const replayed = await passUntil(rig, letters.replay(filter));
+    await rig.timers.pass(3000);
+    const { queued, expiredByQuota } = spool.state().readers[0];
+    assert.deepEqual({ kept: queued, expiredByQuota }, { kept: before - replayed, expiredByQuota: 0 }, JSON.stringify(filter));
+    assert.equal(main.state().lastSequence, replayed);
+    assert.equal(replayed > 0, filter.sink === 'edge');
+    assert.ok(spool.state().bytes <= spool.state().bytesMax, `${spool.state().bytes}`);
+    await rig.close(spool);
+  }
+});
+
+test('a log that is full: all sinks are replayed in one pass', async () => {
+  const { rig, main, letters, spool } = await fullLog();
+  const before = spool.state().readers[0].queued;
+  const written = spool.state().offered;
+  const replayed = await passUntil(rig, replayToSinks(letters, ['edge', 'other', 'more'], {}));
+  assert.equal(replayed, before / 10);
+  assert.equal(main.state().lastSequence, replayed);
+  assert.ok(spool.state().offered - written <= before - replayed, 'what stays is written once');
+  await rig.close(spool);
+});
+
+test('a replay writes nothing again behind the last letter that fits', async () => {
+  const { rig, letters, spool } = await fullLog();
+  const { queued } = spool.state().readers[0];
+  const written = spool.state().offered;
+  assert.equal(await passUntil(rig, letters.replay({ sink: 'nobody' })), 0);
+  assert.equal(await passUntil(rig, letters.replay({ sink: 'edge', untilMs: 1025 })), 3);
+  assert.equal(spool.state().offered - written, 27);
+  assert.equal(spool.state().readers[0].queued, queued - 3);
+  await rig.close(spool);
 });

@@ -8,9 +8,14 @@
  * between the two a record can be here twice. Bounded: at the quota of this spool the oldest letters go, counted there.
  *
  * Nothing but `replay` takes letters out. Replayed records go back into the main spool, for the sink that refused them
- * and no other (ship/routes.ts). A log can only be shortened at its front, so a replay goes through all letters once:
- * those that fit are appended to the main spool, the others again here, and then the old ones are let go. In a crash
- * in the middle some are here twice, or here and in the main spool; none is missing.
+ * and no other (ship/routes.ts). A log can only be shortened at its front, so a replay goes through all letters up to the last
+ * that fits: those that fit are appended to the main spool, the others again here, and then the old ones are let go.
+ *
+ *   | replayed | old | old that fit ... | new | copies of old that stay
+ *     gone                                      the log may be two segments beyond its quota meanwhile
+ *
+ * In a crash in the middle some are here twice, or here and in the main spool. None goes by the replay itself, also when the
+ * log is full; letters that come meanwhile let the oldest go as ever, and they are counted.
  */
 
 import type { Settings } from '../base/settings.ts';
@@ -61,13 +66,21 @@ export interface RecordLog {
   state(): { readonly lost: number; readonly lastSequence: number };
 }
 
+/** The spool of the letters. */
+export interface LetterLog extends RecordLog {
+  /** Its quota does not hold for a while: until the answer is called. */
+  lendRoom(): () => void;
+}
+
 export type LetterSource = RecordSource & { seek(sequence: number): void };
 
 const NEVER_HOURS = 100 * 365 * 24;
 /** The oldest go a segment at a time. */
 const SEGMENTS = 8;
-/** How many are listed at once: the oldest. */
-export const LETTERS_SHOWN_MAX = 10_000;
+/** How many are listed at once: the oldest. With the texts as long as they may be, it is an answer of the control socket. */
+export const LETTERS_SHOWN_MAX = 2_500;
+/** Of what and next in a list; the letter has all of it. */
+const TEXT_SHOWN_CHARACTERS_MAX = 500;
 /** Name of the one pipeline and of the one reader of its spool. */
 export const LETTERS = 'letters';
 const ANYBODY = 1;
@@ -135,6 +148,16 @@ function fits({ sink, atMs, problem }: LetterHead, filter: LetterFilter): boolea
   );
 }
 
+/** As it is listed. */
+function shownHead(head: LetterHead): LetterHead {
+  const { code, what, next } = head.problem;
+  return { ...head, problem: { code, what: cut(what), next: cut(next) } };
+}
+
+function cut(text: string): string {
+  return text.length <= TEXT_SHOWN_CHARACTERS_MAX ? text : `${text.slice(0, TEXT_SHOWN_CHARACTERS_MAX - 3)}...`;
+}
+
 /** Lines with their routes as a batch. They were masked when they came: they are taken from frames of a spool. */
 function batchOf(lines: readonly Buffer[], routes: readonly number[]): MaskedBatch {
   const index = new Int32Array(lines.length * INDEX_WORDS);
@@ -171,7 +194,9 @@ async function appendDurably(log: RecordLog, batch: MaskedBatch): Promise<void> 
 }
 
 export class DeadLetters {
-  readonly #log: RecordLog;
+  /** Records that were appended to the main spool again. */
+  putBack = 0;
+  readonly #log: LetterLog;
   readonly #letters: LetterSource;
   readonly #main: RecordLog;
   readonly #timers: Timers;
@@ -180,7 +205,7 @@ export class DeadLetters {
   #turn: Promise<unknown> = Promise.resolve();
 
   /** `log` and `letters`: the spool of dead letters and its one reader; `main`: where replayed records go. */
-  constructor(log: RecordLog, letters: LetterSource, main: RecordLog, timers: Timers = systemTimers) {
+  constructor(log: LetterLog, letters: LetterSource, main: RecordLog, timers: Timers = systemTimers) {
     this.#log = log;
     this.#letters = letters;
     this.#main = main;
@@ -203,37 +228,69 @@ export class DeadLetters {
         const frame = await this.#next(() => isLeft(seen));
         if (frame === null) break;
         seen += frame.count;
-        for (const { head } of lettersIn(frame)) if (fits(head, filter) && found.length < max) found.push(head);
+        for (const { head } of lettersIn(frame)) if (fits(head, filter) && found.length < max) found.push(shownHead(head));
       }
       return found;
     });
   }
 
-  /** Takes letters out and puts their records back into the main spool. Says how many; those that cannot be read stay. */
-  replay(filter: LetterFilter): Promise<number> {
+  /**
+   * Takes letters out and puts their records back into the main spool, those of these sinks only (all when none are named).
+   * Says how many; those that cannot be read stay.
+   */
+  replay(filter: LetterFilter, sinks: readonly string[] | null = null): Promise<number> {
+    const isAgain = ({ head, record }: Letter): boolean =>
+      record !== null && fits(head, filter) && (sinks === null || sinks.includes(head.sink));
     return this.#inTurn(async () => {
-      let replayed = 0;
-      const isLeft = this.#rewind();
-      // Those that are kept are appended behind: all that were there at the start are seen once.
-      for (let seen = 0; ; ) {
-        const frame = await this.#next(() => isLeft(seen));
-        if (frame === null) break;
-        seen += frame.count;
-        const again = { lines: [] as Buffer[], routes: [] as number[] };
-        const kept = { lines: [] as Buffer[], routes: [] as number[] };
-        for (const { head, record, line } of lettersIn(frame)) {
-          const isAgain = record !== null && fits(head, filter);
-          const to = isAgain ? again : kept;
-          to.lines.push(isAgain ? Buffer.concat([record, Buffer.from('\n')]) : line);
-          to.routes.push(isAgain ? routesToSink(head.sink) : ANYBODY);
-        }
-        if (again.lines.length > 0) await appendDurably(this.#main, batchOf(again.lines, again.routes));
-        if (kept.lines.length > 0) await appendDurably(this.#log, batchOf(kept.lines, kept.routes));
-        this.#letters.ack(frame.firstSequence + frame.count - 1);
-        replayed += again.lines.length;
+      const lastSequence = await this.#lastThat(isAgain);
+      if (lastSequence === 0) return 0;
+      const giveBack = this.#log.lendRoom();
+      try {
+        return await this.#replayUpTo(lastSequence, isAgain);
+      } finally {
+        giveBack();
       }
-      return replayed;
     });
+  }
+
+  /** Sequence at the end of the last frame with such a letter; 0 when there is none. */
+  async #lastThat(isAgain: (letter: Letter) => boolean): Promise<number> {
+    let lastSequence = 0;
+    const isLeft = this.#rewind();
+    for (let seen = 0; ; ) {
+      const frame = await this.#next(() => isLeft(seen));
+      if (frame === null) return lastSequence;
+      seen += frame.count;
+      if ([...lettersIn(frame)].some(isAgain)) lastSequence = frame.firstSequence + frame.count - 1;
+    }
+  }
+
+  async #replayUpTo(lastSequence: number, isAgain: (letter: Letter) => boolean): Promise<number> {
+    let replayed = 0;
+    const isLeft = this.#rewind();
+    // Those that are kept are appended behind: what was there at the start is seen once.
+    for (let seen = 0, at = 0; at < lastSequence; ) {
+      const frame = await this.#next(() => isLeft(seen));
+      if (frame === null) break;
+      seen += frame.count;
+      at = frame.firstSequence + frame.count - 1;
+      const again = { lines: [] as Buffer[], routes: [] as number[] };
+      const kept = { lines: [] as Buffer[], routes: [] as number[] };
+      for (const letter of lettersIn(frame)) {
+        const { head, record, line } = letter;
+        const isTaken = record !== null && isAgain(letter);
+        const to = isTaken ? again : kept;
+        to.lines.push(isTaken ? Buffer.concat([record, Buffer.from('\n')]) : line);
+        to.routes.push(isTaken ? routesToSink(head.sink) : ANYBODY);
+      }
+      // Counted in the same moment as the spool counts what it is offered.
+      this.putBack += again.lines.length;
+      if (again.lines.length > 0) await appendDurably(this.#main, batchOf(again.lines, again.routes));
+      if (kept.lines.length > 0) await appendDurably(this.#log, batchOf(kept.lines, kept.routes));
+      this.#letters.ack(at);
+      replayed += again.lines.length;
+    }
+    return replayed;
   }
 
   /** Back to the oldest. The answer says whether there are more after that many, of those that are there now. */
@@ -274,12 +331,7 @@ export class DeadLetters {
 
 /** Replays what fits, for sinks that there are: a record for another would go to nobody. */
 export async function replayToSinks(letters: DeadLetters, sinks: readonly string[], filter: LetterFilter): Promise<number> {
-  let replayed = 0;
-  for (const sink of sinks) {
-    if (filter.sink !== undefined && filter.sink !== sink) continue;
-    replayed += await letters.replay({ ...filter, sink });
-  }
-  return replayed;
+  return await letters.replay(filter, sinks);
 }
 
 function* lettersIn({ bytes, index, count }: Frame): Generator<Letter & { line: Buffer }> {

@@ -25,7 +25,7 @@ export interface DeliveryState {
   readonly ratePerS: number;
   /** Of the records that were written, in the sink's format. */
   readonly bytes: number;
-  /** The last attempt got through to the receiver, and it is not blocked. True before the first attempt. */
+  /** The last attempt got through to the receiver, and it is not blocked. Means nothing before the first (`isTried`). */
   readonly valid: boolean;
   /** Why all is held; null: it is not. */
   readonly blocked: DatedProblem | null;
@@ -48,6 +48,11 @@ export interface DeliveryState {
   readonly expired: number;
   /** Lay in frames that were damaged. */
   readonly corrupt: number;
+}
+
+/** An attempt has come to its end since this start: before that nobody knows whether the sink can deliver. */
+export function isTried({ written, errors, deadLettered, valid }: DeliveryState): boolean {
+  return written > 0 || errors > 0 || deadLettered > 0 || !valid;
 }
 
 /**

@@ -1,70 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { BatchSettings } from '../base/settings.ts';
 import { Delivery } from './delivery.ts';
-import { deliveryBalance } from './delivery-state.ts';
-import type { FormatName } from './formats/encoder.ts';
-import { encoderOf, gapLineOf, LetterBox, lineOf, MemorySpool, problem, ScriptedSink, type Sent, TestTimers } from './ship-testing.ts';
+import { BLOCKED, DELIVERED, REFUSED, RETRY, setUp, sorted, TOO_LARGE, upTo } from './delivery-testing.ts';
+import { encoderOf, gapLineOf, lineOf, problem } from './ship-testing.ts';
 import type { Outcome } from './sink.ts';
-
-const DELIVERED: Outcome = { type: 'delivered' };
-const RETRY: Outcome = { type: 'retry', problem: problem('connection-refused'), afterMs: 0 };
-const BLOCKED: Outcome = { type: 'blocked', problem: problem('token-refused') };
-const REFUSED: Outcome = { type: 'refused', problem: problem('bad-request') };
-const TOO_LARGE: Outcome = { type: 'too-large', problem: problem('payload-too-large') };
-
-const upTo = (n: number, from = 0): number[] => Array.from({ length: n - from }, (_, i) => from + i);
-const sorted = (numbers: readonly number[]): number[] => [...numbers].sort((a, b) => a - b);
-
-interface Bench {
-  readonly timers: TestTimers;
-  readonly spool: MemorySpool;
-  readonly sink: ScriptedSink;
-  readonly box: LetterBox;
-  readonly delivery: Delivery;
-  /** Puts calls with these numbers into the spool. */
-  readonly put: (numbers: readonly number[]) => void;
-  readonly assertBalanced: () => void;
-}
-
-function setUp(
-  answer: (sent: Sent) => Outcome | Promise<Outcome>,
-  {
-    concurrencyMax = 1,
-    random = 0.5,
-    format = 'jsonl',
-    ...batch
-  }: Partial<BatchSettings> & { concurrencyMax?: number; random?: number | (() => number); format?: FormatName } = {},
-): Bench {
-  const timers = new TestTimers();
-  const spool = new MemorySpool();
-  const sink = new ScriptedSink(timers, answer, concurrencyMax);
-  const box = new LetterBox();
-  const delivery = new Delivery({
-    name: 'edge',
-    type: 'test',
-    sink,
-    source: spool,
-    encode: encoderOf(format),
-    batch: { recordsMax: 10, bytesMax: 1 << 20, ageMsMax: 1000, ...batch },
-    deadLetters: box,
-    random: typeof random === 'number' ? () => random : random,
-    timers,
-  });
-  return {
-    timers,
-    spool,
-    sink,
-    box,
-    delivery,
-    put: (numbers) => spool.put(numbers.map((n) => lineOf(n))),
-    assertBalanced: () => {
-      const { balances, ...balance } = deliveryBalance(0, spool.accepted, delivery.state());
-      assert.ok(balances, JSON.stringify(balance));
-    },
-  };
-}
 
 test('batches by count at once, the rest when its time is over', async () => {
   const { timers, spool, sink, delivery, put, assertBalanced } = setUp(() => DELIVERED);
@@ -339,6 +279,7 @@ test('in part: what failed is sent again, what was refused is a dead letter, wha
     first = false;
     return {
       type: 'in-part',
+      afterMs: 0,
       failed: [
         { index: 7, outcome: 'retry', problem: problem('busy') },
         { index: 2, outcome: 'retry', problem: problem('busy') },
@@ -359,6 +300,21 @@ test('in part: what failed is sent again, what was refused is a dead letter, wha
   assert.deepEqual([box.numbers, box.letters[0].problem.code], [[4], 'mapping']);
   assert.equal(spool.state().ackedSequence, 10);
   assertBalanced();
+});
+
+test('in part, with Retry-After: what is to come again waits so long, and so does everything else', async () => {
+  let first = true;
+  const { timers, sink, delivery, put } = setUp(() => {
+    if (!first) return DELIVERED;
+    first = false;
+    return { type: 'in-part', afterMs: 90_000, failed: [{ index: 3, outcome: 'retry', problem: problem('busy') }] };
+  });
+  put(upTo(30));
+  delivery.start();
+  await timers.pass(89_000);
+  assert.equal(sink.sent.length, 1);
+  await timers.pass(2000);
+  assert.deepEqual(sorted(sink.delivered), upTo(30));
 });
 
 test('dead letters that cannot be written: the record is held until they can', async () => {
@@ -540,7 +496,7 @@ test('whatever the receiver does: every record arrives or is a dead letter once,
                   if (isBad.has(n)) return [{ index, outcome: 'refused' as const, problem: problem('bad') }];
                   return random() < 0.5 ? [{ index, outcome: 'retry' as const, problem: problem('busy') }] : [];
                 });
-                return failed.length === 0 ? DELIVERED : { type: 'in-part', failed };
+                return failed.length === 0 ? DELIVERED : { type: 'in-part', failed, afterMs: 0 };
               }
               return sent.numbers.some((n) => isBad.has(n)) ? REFUSED : DELIVERED;
             };

@@ -18,16 +18,22 @@
  *
  * Refused content. Batches are halved down to the records at fault: twice log2(n) requests for one of n. Halves take turns
  * with whole batches and only one of them is under way at a time, so that many bad records do not keep the good ones.
- * When 16 single records are refused and nothing was delivered in between, it is not these records but all content that
- * the receiver does not want (a wrong format, a new schema): the sink counts as blocked ("content-refused"), is probed
- * with a single record at a time, and no more dead letters are made until one is delivered.
+ * When 16 single records are refused, or are too large, and nothing was delivered in between, it is not these records but all
+ * content that the receiver does not want (a wrong format, a new schema, a gateway that takes nothing): the sink counts as
+ * blocked ("content-refused", "too-large-always"), is probed with a single record at a time, and no more dead letters are
+ * made until one is delivered.
  *
- * Memory: at most (concurrencyMax + 2) batches by bytes and by records, one frame of the spool, and the bodies of the
- * batches under way. Up to 262,144 records may be done with behind one that is not.
+ * Too large: batches become smaller, and grow again by and by (batch-size.ts). A batch that never goes through while others
+ * do is halved as well, and its last record a dead letter (stuck.ts).
+ *
+ * Memory: at most (concurrencyMax + 2) batches by bytes and by records, with the frames of the spool that they lie in, one
+ * frame more, and the bodies of the batches under way. Up to 262,144 records may be done with behind one that is not; of
+ * these only the sequences are kept (taken.ts, spool/books.ts).
  *
  * What is taken and not done with when the process ends is in the spool, and is sent by the next one.
  */
 import type { BatchSettings } from '../base/settings.ts';
+import { BatchSize } from './batch-size.ts';
 import { Burial, type LetterTaker } from './burial.ts';
 import { Concurrency } from './concurrency.ts';
 import type { DatedProblem, DeliveryState } from './delivery-state.ts';
@@ -38,6 +44,7 @@ import { bytesOf, type Piece, Pieces } from './pieces.ts';
 import { Rate } from './rate.ts';
 import type { RecordSource } from './record-source.ts';
 import type { Outcome, Problem, Sink } from './sink.ts';
+import { isStuck, neverTaken } from './stuck.ts';
 import { Taken } from './taken.ts';
 import { systemTimers, type Timers } from './timers.ts';
 
@@ -51,7 +58,7 @@ const POLL_MS = 100;
 /** What sinks get to end after their signal was aborted. */
 const ABORT_MS_MAX = 2000;
 
-type Failed = Extract<Outcome, { type: 'in-part' }>['failed'];
+type InPart = Extract<Outcome, { type: 'in-part' }>;
 
 export interface DeliveryOptions {
   readonly name: string;
@@ -76,6 +83,7 @@ export class Delivery {
   readonly #timers: Timers;
   readonly #concurrency: Concurrency;
   readonly #gate: Gate;
+  readonly #size: BatchSize;
   readonly #taken: Taken;
   readonly #gathering: Gathering;
   readonly #pieces = new Pieces();
@@ -115,6 +123,7 @@ export class Delivery {
     this.#timers = timers;
     this.#concurrency = new Concurrency(sink.concurrencyMax);
     this.#gate = new Gate(random);
+    this.#size = new BatchSize(Math.min(batch.bytesMax, sink.batchBytesMax));
     this.#taken = new Taken(source.state().ackedSequence);
     const onProblem = (problem: Problem): void => {
       this.#note(problem);
@@ -124,7 +133,7 @@ export class Delivery {
       encode,
       taken: this.#taken,
       batch,
-      bytesMax: Math.min(batch.bytesMax, sink.batchBytesMax),
+      size: this.#size,
       timers,
       mayTake: () => this.#mayTake(),
       onTaken: (record) => this.#take(record),
@@ -159,7 +168,7 @@ export class Delivery {
   /** Certificates, keys or secrets have changed: the sink takes them over, and it is tried again at once. */
   async reload(): Promise<Problem | null> {
     const problem = await this.#sink.reload();
-    this.#gathering.bytesMax = Math.min(this.#batch.bytesMax, this.#sink.batchBytesMax);
+    this.#size.reset(Math.min(this.#batch.bytesMax, this.#sink.batchBytesMax));
     if (problem !== null) this.#note(problem);
     this.unblock();
     return problem;
@@ -186,11 +195,11 @@ export class Delivery {
       lastProblem: this.#lastProblem,
       concurrency: this.#allowed,
       underWay: this.#underWay,
-      batchBytesMax: this.#gathering.bytesMax,
+      batchBytesMax: this.#size.bytesMax,
       inFlight,
       inFlightBytes: this.#isStopped ? 0 : this.#inHandBytes,
       // After the end, what was in hand is what the next start begins with.
-      queued: reader.queued - taken.queued + (this.#inHand - inFlight),
+      queued: reader.queued - taken.count + (this.#inHand - inFlight),
       queuedBytes: reader.queuedBytes,
       oldestWaitingAtMs: reader.oldestAtMs,
       expired: reader.expiredByQuota + reader.expiredByAge - taken.expired,
@@ -318,7 +327,7 @@ export class Delivery {
       const nowMs = this.#timers.nowMs();
       if (nowMs < holdUntilMs) return;
       if (this.#pieces.isEmpty && blocked !== null) this.#gathering.close();
-      const piece = this.#pieces.take(nowMs, this.#gathering.bytesMax, isContentRefused);
+      const piece = this.#pieces.take(nowMs, this.#size.bytesMax, isContentRefused);
       if (piece === null) return;
       void this.#send(piece);
       this.#gather();
@@ -351,54 +360,64 @@ export class Delivery {
     const { records } = piece;
     if (outcome.type === 'delivered') {
       this.#concurrency.succeeded(startedAtMs, this.#timers.nowMs(), underWay);
-      this.#delivered(records);
+      this.#size.succeeded(bytesOf(records));
+      this.#delivered(records, startedAtMs);
       return;
     }
     this.#errors++;
     switch (outcome.type) {
       case 'retry':
-        this.#note(outcome.problem);
-        this.#again(piece, outcome.afterMs, startedAtMs);
+        if (outcome.inHalves === true && records.length > 1) {
+          this.#note(outcome.problem);
+          this.#gotThrough(startedAtMs);
+          this.#pieces.addHalves(piece, piece.isSuspect);
+        } else this.#again(piece, outcome.problem, outcome.afterMs, startedAtMs);
         break;
       case 'blocked':
         this.#block(piece, outcome.problem, startedAtMs, false);
         break;
       case 'too-large':
-        this.#note(outcome.problem);
-        this.#gotThrough();
-        if (records.length === 1) this.#bury(records, outcome.problem);
-        else {
-          this.#gathering.bytesMax = Math.max(1, Math.min(this.#gathering.bytesMax, Math.ceil(bytesOf(records) / 2)));
-          this.#pieces.addHalves(piece, piece.isSuspect);
-        }
+        this.#tooLarge(piece, outcome.problem, startedAtMs);
         break;
       case 'refused':
         this.#refused(piece, outcome.problem, startedAtMs);
         break;
       case 'in-part':
-        this.#inPart(piece, outcome.failed, startedAtMs, underWay);
+        this.#inPart(piece, outcome, startedAtMs, underWay);
         break;
     }
   }
 
-  #delivered(records: readonly EncodedRecord[]): void {
+  #delivered(records: readonly EncodedRecord[], startedAtMs: number): void {
     this.#written += records.length;
     this.#bytes += bytesOf(records);
     this.#rate.add(records.length, this.#timers.nowMs());
     this.#refusedInARow = 0;
-    if (this.#gate.delivered()) this.#concurrency.reset();
+    if (this.#gate.delivered(startedAtMs)) this.#concurrency.reset();
     this.#done(records);
   }
 
-  #gotThrough(): void {
-    if (this.#gate.gotThrough()) this.#concurrency.reset();
+  #gotThrough(startedAtMs: number): void {
+    if (this.#gate.gotThrough(startedAtMs)) this.#concurrency.reset();
   }
 
-  #again(piece: Piece, afterMs: number, startedAtMs: number): void {
+  #again(piece: Piece, problem: Problem, afterMs: number, startedAtMs: number): void {
+    const dated = this.#note(problem);
     const nowMs = this.#timers.nowMs();
     this.#concurrency.failed(startedAtMs, nowMs);
-    piece.notBeforeMs = this.#gate.failed(piece.attempts, afterMs, startedAtMs, nowMs);
-    this.#pieces.putBack(piece);
+    // What the sensor broke off itself says nothing of the sink.
+    const shown = this.#abort.signal.aborted ? null : dated;
+    piece.notBeforeMs = this.#gate.failed(shown, piece.attempts, afterMs, startedAtMs, nowMs);
+    this.#putBack(piece, [problem]);
+  }
+
+  /** It waits to be sent again; one that is stuck in halves, or no more. */
+  #putBack(piece: Piece, problems: readonly Problem[]): void {
+    const { records } = piece;
+    const isInTheWay = this.#taken.count >= TAKEN_RECORDS_MAX && this.#taken.isFirst(records[0].place);
+    if (!isStuck(piece, problems, this.#written, isInTheWay)) this.#pieces.putBack(piece);
+    else if (records.length > 1) this.#pieces.addHalves(piece, true);
+    else this.#bury(records, neverTaken(problems[0]));
   }
 
   #block(piece: Piece, problem: Problem, startedAtMs: number, isContentRefused: boolean): void {
@@ -415,40 +434,68 @@ export class Delivery {
   #refused(piece: Piece, problem: Problem, startedAtMs: number): void {
     if (piece.records.length > 1 && !this.#gate.isContentRefused) {
       this.#note(problem);
-      this.#gotThrough();
+      this.#gotThrough(startedAtMs);
       this.#pieces.addHalves(piece, true);
-    } else if (this.#isContentRefused()) this.#block({ ...piece, isSuspect: true }, contentRefused(problem), startedAtMs, true);
+    } else this.#refusedAlone(piece, problem, contentRefused, startedAtMs);
+  }
+
+  #tooLarge(piece: Piece, problem: Problem, startedAtMs: number): void {
+    const { records } = piece;
+    if (records.length === 1) {
+      this.#refusedAlone(piece, problem, tooLargeAlways, startedAtMs);
+      return;
+    }
+    this.#note(problem);
+    this.#gotThrough(startedAtMs);
+    this.#size.tooLarge(bytesOf(records));
+    this.#pieces.addHalves(piece, piece.isSuspect);
+  }
+
+  /** A dead letter, unless all are refused: `always` says that. */
+  #refusedAlone(piece: Piece, problem: Problem, always: (problem: Problem) => Problem, startedAtMs: number): void {
+    if (this.#isContentRefused()) this.#block({ ...piece, isSuspect: true }, always(problem), startedAtMs, true);
     else {
       this.#note(problem);
-      this.#gotThrough();
+      this.#gotThrough(startedAtMs);
       this.#bury(piece.records, problem);
     }
   }
 
-  #inPart(piece: Piece, failed: Failed, startedAtMs: number, underWay: number): void {
+  #inPart(piece: Piece, { failed, afterMs }: InPart, startedAtMs: number, underWay: number): void {
     const { records } = piece;
     const byIndex = new Map(failed.map((item) => [item.index, item]));
     const delivered = records.filter((_, i) => !byIndex.has(i));
-    if (delivered.length > 0) this.#delivered(delivered);
+    if (delivered.length > 0) this.#delivered(delivered, startedAtMs);
     const again: EncodedRecord[] = [];
+    const problems: Problem[] = [];
     const kept: EncodedRecord[] = [];
     let refusal: Problem | null = null;
     for (const [i, record] of records.entries()) {
       const item = byIndex.get(i);
       if (item === undefined) continue;
       this.#note(item.problem);
-      if (item.outcome === 'retry') again.push(record);
-      else if (delivered.length > 0 || !this.#isContentRefused()) this.#bury([record], item.problem);
+      if (item.outcome === 'retry') {
+        again.push(record.apart());
+        problems.push(item.problem);
+      } else if (delivered.length > 0 || !this.#isContentRefused()) this.#bury([record], item.problem);
       else {
-        kept.push(record);
+        kept.push(record.apart());
         refusal = item.problem;
       }
     }
-    if (again.length > 0) this.#again(partOf(piece, again), 0, startedAtMs);
-    else if (delivered.length > 0) this.#concurrency.succeeded(startedAtMs, this.#timers.nowMs(), underWay);
+    const nowMs = this.#timers.nowMs();
+    const isThrough = delivered.length > 0 || again.length === 0;
+    if (again.length > 0) {
+      const part = partOf(piece, again);
+      this.#concurrency.failed(startedAtMs, nowMs);
+      // Where others got through, what should come again is a matter of these records alone.
+      part.notBeforeMs = isThrough
+        ? this.#gate.putOff(part.attempts, afterMs, nowMs)
+        : this.#gate.failed(this.#lastProblem, part.attempts, afterMs, startedAtMs, nowMs);
+      this.#putBack(part, problems);
+    } else if (delivered.length > 0) this.#concurrency.succeeded(startedAtMs, nowMs, underWay);
     if (refusal !== null) this.#block({ ...partOf(piece, kept), isSuspect: true }, contentRefused(refusal), startedAtMs, true);
-    // Where others got through, what should come again is a matter of these records alone.
-    else if (delivered.length > 0 || again.length === 0) this.#gotThrough();
+    else if (isThrough) this.#gotThrough(startedAtMs);
   }
 
   #note(problem: Problem): DatedProblem {
@@ -460,7 +507,10 @@ export class Delivery {
   // The end of a record
 
   #bury(records: readonly EncodedRecord[], problem: Problem): void {
-    this.#burial.add(records, problem);
+    this.#burial.add(
+      records.map((record) => record.apart()),
+      problem,
+    );
   }
 
   #done(records: readonly EncodedRecord[]): void {
@@ -498,5 +548,13 @@ function contentRefused({ what }: Problem): Problem {
     code: 'content-refused',
     what: `${REFUSED_IN_A_ROW_MAX} records one after the other were refused, and none was taken (${what}): nothing more is put aside`,
     next: 'Compare the format of the sink with what the receiver expects. A record is tried from time to time.',
+  };
+}
+
+function tooLargeAlways({ what }: Problem): Problem {
+  return {
+    code: 'too-large-always',
+    what: `${REFUSED_IN_A_ROW_MAX} records one after the other were too large alone, and none was taken (${what}): nothing more is put aside`,
+    next: 'Have the limit of the receiver, or of a gateway before it, raised; or keep less of the bodies. A record is tried from time to time.',
   };
 }

@@ -10,7 +10,8 @@
  * then done with unsent (`isSkipped`).
  *
  * A record keeps the frame in memory that its line lies in. Where a sink takes only a small part of a frame, that part is
- * copied, so that the memory in use follows the records.
+ * copied, and so is a record that stays behind when the others of its batch are done with: the memory in use follows the
+ * records.
  */
 import { hash } from 'node:crypto';
 import type { ApiCall } from '../normalise/api-call.ts';
@@ -140,6 +141,15 @@ export class EncodedRecord implements BatchRecord {
 
   get key(): string {
     return keyOf(this.line, this.#key);
+  }
+
+  /** The same in memory of its own, which lets go of the frame. */
+  apart(): EncodedRecord {
+    const line = Buffer.from(this.line);
+    const bytes = this.bytes === this.line ? line : Buffer.from(this.bytes);
+    const copy = new EncodedRecord(this.sequence, line, bytes, this.acceptedAtMs, this.#key, this.problem, this.isSkipped);
+    copy.place = this.place;
+    return copy;
   }
 
   /** Bytes that it keeps in memory. */

@@ -30,6 +30,6 @@ export interface Files {
   syncDirectory(path: string): Promise<void>;
   /** Bytes that this user may still write, and the size of the filesystem. */
   space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>;
-  /** An exclusive lock that ends with the process; null: another one has it (its pid, or 0). */
+  /** An exclusive lock that ends with the process; `heldBy`: another one has it, with its pid, or 0 when it does not say. */
   lock(path: string): Promise<{ release(): Promise<void> } | { readonly heldBy: number }>;
 }

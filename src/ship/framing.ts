@@ -17,6 +17,8 @@ export interface Framing {
   /** May name the time: of the moment when it is asked for, as `end`. */
   begin(): Buffer;
   readonly separator: Buffer;
+  /** What each record begins with, where that is always the same name of JSON: "{"id":". Else empty. */
+  readonly start: Buffer;
   end(): Buffer;
   /** One record as if it were the first. */
   record(call: ApiCall): Buffer;
@@ -49,6 +51,7 @@ export function openFraming(format: Format, context: FormatContext): Framing {
     mediaType: format.mediaType,
     begin: () => Buffer.from(format.begin(context)),
     separator: Buffer.from(later.slice(0, later.length - first.length)),
+    start: Buffer.from(/^\{"[^"]+":/.exec(first)?.[0] ?? ''),
     end: () => Buffer.from(format.end()),
     record: (call) => Buffer.from(format.record(call, 0)),
   };

@@ -6,6 +6,7 @@
  *                       ^ cursor
  */
 import type { BatchSettings } from '../base/settings.ts';
+import type { BatchSize } from './batch-size.ts';
 import type { EncodedRecord, FrameCursor, RecordEncoder } from './encode-batch.ts';
 import type { RecordSource } from './record-source.ts';
 import type { Problem } from './sink.ts';
@@ -19,7 +20,7 @@ export interface GatheringOptions {
   readonly encode: RecordEncoder;
   readonly taken: Taken;
   readonly batch: BatchSettings;
-  readonly bytesMax: number;
+  readonly size: BatchSize;
   readonly timers: Timers;
   /** Whether one more record may be taken. */
   readonly mayTake: () => boolean;
@@ -33,8 +34,6 @@ export interface GatheringOptions {
 }
 
 export class Gathering {
-  /** Of a batch; may change. */
-  bytesMax: number;
   readonly #options: GatheringOptions;
   #cursor: FrameCursor | null = null;
   #isReading = false;
@@ -47,7 +46,6 @@ export class Gathering {
 
   constructor(options: GatheringOptions) {
     this.#options = options;
-    this.bytesMax = options.bytesMax;
   }
 
   /** When the time of the open batch is over; Infinity: none is open. */
@@ -57,7 +55,7 @@ export class Gathering {
 
   /** The spool has nothing more for this sink. */
   isAllTaken(): boolean {
-    return this.#isClosed || this.#options.source.state().queued <= this.#options.taken.queued;
+    return this.#isClosed || this.#options.source.state().queued <= this.#options.taken.count;
   }
 
   /** Takes what may be taken now, and sees to it that more comes. */
@@ -108,8 +106,9 @@ export class Gathering {
 
   #put(record: EncodedRecord): void {
     const { batch, timers, mayTake } = this.#options;
+    const { bytesMax } = this.#options.size;
     const bytes = record.bytes.length;
-    if (this.#open.length > 0 && this.#openBytes + bytes > this.bytesMax) {
+    if (this.#open.length > 0 && this.#openBytes + bytes > bytesMax) {
       this.close();
       if (!mayTake()) {
         this.#left = record;
@@ -119,7 +118,7 @@ export class Gathering {
     if (this.#open.length === 0) this.#openSinceMs = timers.nowMs();
     this.#open.push(record);
     this.#openBytes += bytes;
-    if (this.#open.length >= batch.recordsMax || this.#openBytes >= this.bytesMax) this.close();
+    if (this.#open.length >= batch.recordsMax || this.#openBytes >= bytesMax) this.close();
   }
 
   async #read(): Promise<void> {

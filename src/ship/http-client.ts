@@ -18,7 +18,7 @@ import { NO_SKEW, placeOf, type Skew, type Whom, whomOf } from './problem-words.
 import { aborted, connectionFailure, TooLate } from './problems.ts';
 import { type HttpProxy, type ProxySettings, proxyFor } from './proxy.ts';
 import type { ProbeStep, Problem } from './sink.ts';
-import type { Answer } from './status-problems.ts';
+import { type Answer, proxyRefused } from './status-problems.ts';
 import { TlsFiles } from './tls-options.ts';
 
 export interface HttpClientOptions {
@@ -85,7 +85,7 @@ export class HttpClient {
 
   constructor(options: HttpClientOptions) {
     this.#options = options;
-    this.whom = whomOf(placeOf(options.url), options.role);
+    this.whom = { ...whomOf(placeOf(options.url), options.role), isPlain: options.url.protocol === 'http:' };
     const isTls = options.url.protocol === 'https:' || options.proxy.url.startsWith('https:') || options.proxy.url === 'environment';
     this.#files = isTls ? new TlsFiles(options.tls) : null;
   }
@@ -144,6 +144,8 @@ export class HttpClient {
         if (isCut) break;
       }
       const reply = new Reply(response.statusCode, response.headers, Buffer.concat(chunks), isCut);
+      // Only a proxy says so: where it passes requests on, in the place of the other side.
+      if (reply.status === 407 && this.#proxy !== null && this.#isForwarded()) return proxyRefused(this.#proxy.whom);
       clocks.note(reply.header('date'), this.whom.place);
       return reply;
     } catch (error) {

@@ -3,7 +3,7 @@
  * ends, and needs no cleaning up. Who has it is written in the file that is locked.
  */
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { constants as osConstants } from 'node:os';
 import { dirname } from 'node:path';
 import { codeOf, errnoReason, SensorError } from '../base/errors.ts';
@@ -54,7 +54,7 @@ class NodeFile implements OpenFile {
 
 export const nodeFiles: Files = {
   async open(path, create) {
-    return new NodeFile(await open(path, constants.O_RDWR | (create ? constants.O_CREAT : 0), FILE_MODE));
+    return new NodeFile(create ? await openOrMake(path) : await open(path, constants.O_RDWR));
   },
   async readAll(path) {
     try {
@@ -88,10 +88,49 @@ export const nodeFiles: Files = {
     const { bavail, blocks, bsize } = await statfs(path);
     return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
   },
-  lock(path) {
-    return Promise.resolve().then(() => lockFile(path));
+  async lock(path) {
+    await (await openOrMake(path)).close();
+    return lockFile(path);
   },
 };
+
+/**
+ * What root makes in the directory of another user, as `sudo earshot spool purge` does in the spool of a service, belongs to
+ * that user: its sensor could not start otherwise.
+ */
+async function openOrMake(path: string): Promise<FileHandle> {
+  const owner = await ownerOf(dirname(path));
+  if (owner === null) return await open(path, constants.O_RDWR | constants.O_CREAT, FILE_MODE);
+  try {
+    const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, FILE_MODE);
+    await give(handle, owner);
+    return handle;
+  } catch (error) {
+    // Who owns the directory may have put a link there, to a file that only root may write.
+    if (codeOf(error) === 'EEXIST') return await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
+    throw error;
+  }
+}
+
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Who what is made in that directory is for, where it is not who makes it. */
+async function ownerOf(directory: string): Promise<Owner | null> {
+  if (process.geteuid?.() !== 0) return null;
+  const { uid, gid } = await stat(directory);
+  return uid === 0 ? null : { uid, gid };
+}
+
+async function give(handle: FileHandle, { uid, gid }: Owner): Promise<void> {
+  try {
+    await handle.chown(uid, gid);
+  } catch {
+    // A filesystem that has no owners, or root of a namespace only.
+  }
+}
 
 /** With its parents. Not by `recursive`: that never ends where a filesystem says ENOENT to everything, as /proc does. */
 async function makeDirectory(path: string): Promise<void> {
@@ -102,6 +141,12 @@ async function makeDirectory(path: string): Promise<void> {
     if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
     await makeDirectory(dirname(path));
     await mkdir(path, DIRECTORY_MODE);
+  }
+  const owner = await ownerOf(dirname(path));
+  if (owner !== null) {
+    const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    await give(handle, owner);
+    await handle.close();
   }
   try {
     // What is made must not be gone after a crash, with all that was put into it.
@@ -117,7 +162,7 @@ function lockFile(path: string): Awaited<ReturnType<Files['lock']>> {
     const next = 'Run the sensor on 64-bit Linux with glibc, or with spool.level: memory.';
     throw new SensorError('system-unsupported', `Cannot lock ${path}`, 'system calls are not to be had here', next);
   }
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, FILE_MODE);
+  const fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
   const result = calls.flock(fd, LOCK_EX_NB);
   if (result < 0) {
     closeSync(fd);

@@ -2,7 +2,7 @@
  * Pieces: what waits to be sent, each at once: batches, and what became of parts of them. Which one is next:
  *
  *   1. the one that was tried least often, so that one that is never taken does not keep the others;
- *   2. halves of refused batches in turn with whole batches, and only one of these halves under way at a time;
+ *   2. halves of refused and stuck batches in turn with whole batches, and only one of these halves under way at a time;
  *   3. the oldest.
  */
 import type { EncodedBatch, EncodedRecord } from './encode-batch.ts';
@@ -13,8 +13,11 @@ export interface Piece {
   batch: EncodedBatch | null;
   attempts: number;
   notBeforeMs: number;
-  /** Part of a batch that was refused. */
+  /** Part of a batch that was refused, or stuck. */
   readonly isSuspect: boolean;
+  /** Failures while others got through, and what the receiver had taken at the last one (stuck.ts). */
+  failuresApart: number;
+  writtenBefore: number;
 }
 
 const AT_ONCE = Number.NEGATIVE_INFINITY;
@@ -36,7 +39,7 @@ export class Pieces {
   }
 
   add(records: readonly EncodedRecord[], isSuspect: boolean, attempts = 0): void {
-    this.#waiting.push({ records, batch: null, attempts, notBeforeMs: AT_ONCE, isSuspect });
+    this.#waiting.push(pieceOf(records, attempts, isSuspect));
   }
 
   putBack(piece: Piece): void {
@@ -83,7 +86,7 @@ export class Pieces {
       if (records.length > 1 && alone) {
         const [first, ...others] = records;
         this.add(others, isSuspect, attempts);
-        return { records: [first], batch: null, attempts, notBeforeMs: AT_ONCE, isSuspect: true };
+        return pieceOf([first], attempts, true);
       }
       if (records.length === 1 || attempts > 0 || bytesOf(records) <= bytesMax) return piece;
       this.addHalves(piece, isSuspect);
@@ -108,6 +111,10 @@ export class Pieces {
     if (a.isSuspect !== b.isSuspect) return a.isSuspect !== (this.#wasSuspect || alone);
     return a.records[0].sequence < b.records[0].sequence;
   }
+}
+
+function pieceOf(records: readonly EncodedRecord[], attempts: number, isSuspect: boolean): Piece {
+  return { records, batch: null, attempts, notBeforeMs: AT_ONCE, isSuspect, failuresApart: 0, writtenBefore: Number.POSITIVE_INFINITY };
 }
 
 /** In the sink's format. */

@@ -8,6 +8,8 @@ export interface Whom {
   readonly name: string;
   /** At its beginning. */
   readonly Name: string;
+  /** It is spoken to by http://. */
+  readonly isPlain?: boolean;
 }
 
 /** How far the clock of this machine is ahead of another one, by the Date field of its last answer; null: not known. */
@@ -77,3 +79,8 @@ export function skewClause(skew: Skew): string {
 }
 
 export const SET_CLOCK = 'Set the clock of this machine (timedatectl set-ntp true; chronyc tracking), then it goes on by itself.';
+
+/** What to do, for a command that tries once: without the word that a running sensor tries again. */
+export function onceOnly(next: string): string {
+  return next.replace(/ ?It is tried again by itself[.](?= |$)/, '').trimStart();
+}

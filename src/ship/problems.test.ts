@@ -163,6 +163,18 @@ test('something else than HTTP is said to be so', async () => {
   assert.equal((await failureOf(ssh)).short, 'retry not-http');
 });
 
+test('http:// towards what speaks TLS: asked whether it does', async () => {
+  const edge = await openEdge({});
+  const alert = await serve('http', (socket) => socket.end(Buffer.from([0x15, 3, 1, 0, 2, 2, 70])));
+  for (const url of [edge.url.replace('https:', 'http:'), alert]) {
+    const { short, next } = await failureOf(url);
+    assert.match(short, /^retry (broken-off|not-http)$/);
+    assert.match(next, /^Does it speak https[?] Then the URL begins with https:/);
+  }
+  const other = await serve('https', (socket) => socket.destroy());
+  assert.doesNotMatch((await failureOf(other)).next, /Does it speak https/);
+});
+
 test('a port where nobody listens, a name that nobody knows', async () => {
   const edge = await openEdge({ certificate: 'none' });
   await edge.stop();

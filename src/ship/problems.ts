@@ -96,7 +96,7 @@ export function connectionFailure(error: unknown, whom: Whom, skew: Skew = NO_SK
         return retry(
           'not-http',
           `What ${whom.name} answers is not HTTP`,
-          `Check the port: another service seems to listen there. ${AGAIN}`,
+          `${httpsNext(whom)}Check the port: another service seems to listen there. ${AGAIN}`,
         );
       }
       return retry(
@@ -143,8 +143,13 @@ function brokenOff(whom: Whom): Failure {
   return retry(
     'broken-off',
     `${whom.Name} broke the connection off before its answer was whole`,
-    `Look at its log, and at load balancers on the way. ${AGAIN} What it may have taken already is recognised by its id.`,
+    `${httpsNext(whom)}Look at its log, and at load balancers on the way. ${AGAIN} What it may have taken already is recognised by its id.`,
   );
+}
+
+/** What speaks TLS closes, or answers with an alert, when a request comes in the clear. */
+function httpsNext({ isPlain }: Whom): string {
+  return isPlain === true ? 'Does it speak https? Then the URL begins with https://. ' : '';
 }
 
 function silentNext(whom: Whom): string {
@@ -160,7 +165,7 @@ function hostOf(whom: Whom): string {
 }
 
 /** undici and net wrap: several addresses tried (AggregateError), a cause below the message. */
-function innermost(error: unknown): unknown {
+export function innermost(error: unknown): unknown {
   let inner = error;
   for (let depth = 0; depth < 5; depth++) {
     const next: unknown =

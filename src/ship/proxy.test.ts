@@ -46,7 +46,9 @@ test('plain HTTP goes through the proxy by its whole URL', async () => {
   const changes = { type: 'http', format: 'jsonl', proxy: proxy.url } as const;
   assert.equal(shortly(await sendTo(edge, { ...changes, proxyUser: 'me', proxyPassword })), 'delivered');
   assert.deepEqual(proxy.asked, [`POST ${edge.url}`]);
-  assert.equal(shortly(await sendTo(edge, changes)), 'blocked proxy-authentication');
+  const refused = await sendTo(edge, changes);
+  assert.equal(shortly(refused), 'blocked proxy-authentication');
+  assert.match(problemOf(refused).what, /^The proxy 127\.0\.0\.1:\d+ /);
 });
 
 test('a token is fetched through the proxy too', async () => {

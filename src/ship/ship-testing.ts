@@ -120,6 +120,10 @@ export class MemorySpool implements RecordSource {
 
   async durable(): Promise<void> {}
 
+  lendRoom(): () => void {
+    return () => {};
+  }
+
   async next(): Promise<Frame | null> {
     while (this.#next < this.frames.length && lastOf(this.frames[this.#next]) <= this.#acked) this.#next++;
     if (this.#next >= this.frames.length) {

@@ -7,8 +7,11 @@ import type { Batch } from './batch.ts';
 export type Outcome =
   /** All records are with the receiver, for good. */
   | { readonly type: 'delivered' }
-  /** May work later: network, 408, 425, 429, 5xx, not enough replicas. `afterMs`: the receiver said when; else 0. */
-  | { readonly type: 'retry'; readonly problem: Problem; readonly afterMs: number }
+  /**
+   * May work later: network, 408, 409, 421, 423, 424, 425, 429, 5xx, replicas that are missing. `afterMs`: the receiver said when; else 0.
+   * `inHalves`: as far as there is more than one record, and at once.
+   */
+  | { readonly type: 'retry'; readonly problem: Problem; readonly afterMs: number; readonly inHalves?: boolean }
   /** Will not work until somebody mends something: 401 with a fresh token, 403, 404, TLS, topic or ACL missing. */
   | { readonly type: 'blocked'; readonly problem: Problem }
   /** The receiver takes less at once: 413, MESSAGE_TOO_LARGE. A single record that is too large is a dead letter. */
@@ -19,6 +22,8 @@ export type Outcome =
   | {
       readonly type: 'in-part';
       readonly failed: readonly { readonly index: number; readonly outcome: 'retry' | 'refused'; readonly problem: Problem }[];
+      /** For those that are sent again, as above. */
+      readonly afterMs: number;
     };
 
 export interface Problem {
@@ -40,6 +45,7 @@ export interface ProbeStep {
     | 'token'
     | 'delivery'
     | 'brokers'
+    | 'protocol'
     | 'credentials'
     | 'topic'
     | 'leaders'

@@ -3,7 +3,7 @@
  *
  *   2xx                                            delivered
  *   408 409 421 423 424 425 429 and every 5xx      retry; Retry-After is honoured
- *   413                                            too-large: less at once
+ *   413                                            too-large: less at once; of a single record, refused
  *   400 422                                        refused: it is the content
  *   401                                            blocked, after the one fresh token that the caller tried
  *   3xx and every other 4xx                        blocked: a matter of set-up, the same for every record
@@ -23,7 +23,7 @@ export interface Answer {
   text(): string;
 }
 
-type NotDelivered = Exclude<Outcome, { readonly type: 'delivered' | 'in-part' }>;
+export type NotDelivered = Exclude<Outcome, { readonly type: 'delivered' | 'in-part' }>;
 
 const RETRY_AFTER_MS_MAX = 24 * 3_600_000;
 const AGAIN = 'It is tried again by itself.';
@@ -227,6 +227,7 @@ function misplacedRequest(text: string, whom: Whom): Failure | null {
 }
 
 const names: Readonly<Record<number, string>> = {
+  207: 'Multi-Status',
   400: 'Bad Request',
   401: 'Unauthorized',
   403: 'Forbidden',
@@ -263,12 +264,12 @@ function saying(answer: Answer): string {
 }
 
 /** For one record of a reply that says how it went with each. */
-export function itemProblem(status: number, whom: Whom): Problem {
-  return status === 429 || status >= 500 || status === 408
-    ? { code: 'record-not-taken', what: `${whom.Name} did not take a record (${namedStatus(status)})`, next: AGAIN }
-    : {
+export function itemProblem(status: number, isRefused: boolean, whom: Whom): Problem {
+  return isRefused
+    ? {
         code: 'record-refused',
         what: `${whom.Name} refuses a record (${namedStatus(status)})`,
         next: 'Look at it in the dead-letter log, and at the format of the sink.',
-      };
+      }
+    : { code: 'record-not-taken', what: `${whom.Name} did not take a record (${namedStatus(status)})`, next: AGAIN };
 }

@@ -7,7 +7,7 @@
  *
  * A ring of sequences with a mark each, which grows by doubling. It also keeps the books straight when the spool lets go
  * the oldest data, for quota or age, while some of it is here: the spool has counted these records as expired, but they
- * are in memory and will be delivered all the same.
+ * are in memory and will be delivered all the same. No ack depends on them any more, so they leave the ring.
  */
 const CAPACITY_MIN = 1024;
 
@@ -17,7 +17,6 @@ export class Taken {
   /** Places: they only ever grow; the ring has them modulo its size. */
   #head = 0;
   #tail = 0;
-  #noted = 0;
   #readSequence: number;
   #acked: number;
   /** Records that the spool counted as expired while they were here. */
@@ -29,14 +28,14 @@ export class Taken {
     this.#readSequence = ackedSequence;
   }
 
-  /** Taken and not acked. */
+  /** Taken, not acked and not expired: the spool counts them as queued. */
   get count(): number {
     return this.#tail - this.#head;
   }
 
-  /** Of these the ones that the spool still counts as queued. */
-  get queued(): number {
-    return this.#tail - Math.max(this.#head, this.#noted);
+  /** Whether all others wait for this one to be acked. */
+  isFirst(place: number): boolean {
+    return place === this.#head;
   }
 
   /** Whether the spool counts it as done with, or as expired. */
@@ -61,13 +60,15 @@ export class Taken {
 
   /** It is delivered or a dead letter. */
   done(place: number): void {
-    const mask = this.#sequences.length - 1;
-    this.#isDone[place & mask] = 1;
-    while (this.#head < this.#tail && this.#isDone[this.#head & mask] === 1) this.#head++;
+    if (place < this.#head) return;
+    this.#isDone[place & (this.#sequences.length - 1)] = 1;
+    this.#passDone();
   }
 
   /** The sequence up to which all is done with, when it has grown since it was last asked for; else -1. */
   toAck(): number {
+    // What is done with behind what expired counts as queued until the spool is told.
+    this.#passDone();
     const sequence = this.#head === this.#tail ? this.#readSequence : this.#sequences[this.#head & (this.#sequences.length - 1)] - 1;
     if (sequence <= this.#acked) return -1;
     this.#acked = sequence;
@@ -78,13 +79,16 @@ export class Taken {
   note(cursorSequence: number): void {
     if (cursorSequence <= this.#acked) return;
     const mask = this.#sequences.length - 1;
-    let place = Math.max(this.#head, this.#noted);
-    const from = place;
-    while (place < this.#tail && this.#sequences[place & mask] <= cursorSequence) place++;
-    this.expired += place - from;
-    this.#noted = place;
+    const from = this.#head;
+    while (this.#head < this.#tail && this.#sequences[this.#head & mask] <= cursorSequence) this.#head++;
+    this.expired += this.#head - from;
     this.#acked = cursorSequence;
     this.read(cursorSequence);
+  }
+
+  #passDone(): void {
+    const mask = this.#sequences.length - 1;
+    while (this.#head < this.#tail && this.#isDone[this.#head & mask] === 1) this.#head++;
   }
 
   #grow(): void {

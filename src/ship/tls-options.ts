@@ -69,14 +69,7 @@ export class TlsFiles {
       this.#material = read(this.#settings);
       this.#problem = null;
     } catch (error) {
-      this.#problem =
-        error instanceof TlsFault
-          ? error.problem
-          : {
-              code: 'tls-files-invalid',
-              what: `The certificates of the sink cannot be used (${codeOf(error) || 'no reason given'})`,
-              next: 'Look at them: openssl x509 -noout -text -in FILE.',
-            };
+      this.#problem = problemOf(error);
     }
     return this.#problem;
   }
@@ -92,6 +85,25 @@ export class TlsFiles {
   }
 }
 
+/** Why these files cannot be used; null when they can. The CAs of the system, of which there are hundreds, are not read. */
+export function tlsFilesProblem(settings: TlsSettings): Problem | null {
+  try {
+    read(settings, false);
+    return null;
+  } catch (error) {
+    return problemOf(error);
+  }
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof TlsFault) return error.problem;
+  return {
+    code: 'tls-files-invalid',
+    what: `The certificates of the sink cannot be used (${codeOf(error) || 'no reason given'})`,
+    next: 'Look at them: openssl x509 -noout -text -in FILE.',
+  };
+}
+
 /** Changes when the content of a file may have changed: a rename in its place, a write, a symbolic link set anew. */
 export function fileSignature(path: string): string {
   if (path === '') return '-';
@@ -103,7 +115,7 @@ export function fileSignature(path: string): string {
   }
 }
 
-function read({ caFile, systemCa, certificateFile, keyFile, serverName }: TlsSettings): TlsMaterial {
+function read({ caFile, systemCa, certificateFile, keyFile, serverName }: TlsSettings, withSystem = systemCa): TlsMaterial {
   const own = caFile === '' ? [] : authorities(caFile);
   if (!systemCa && own.length === 0) {
     throw new TlsFault(
@@ -118,7 +130,7 @@ function read({ caFile, systemCa, certificateFile, keyFile, serverName }: TlsSet
   }
   const client = certificateFile === '' ? null : clientPair(certificateFile, keyFile);
   const context = createSecureContext({
-    ca: systemCa ? [...systemAuthorities(), ...own] : own,
+    ca: withSystem ? [...systemAuthorities(), ...own] : own,
     minVersion: 'TLSv1.2',
     ...(client === null ? {} : { cert: client.certificate, key: client.key }),
   });

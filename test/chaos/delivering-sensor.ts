@@ -106,6 +106,16 @@ export class DeliveringSensor {
   }
 }
 
+/** Sends so many calls, each on a connection of its own, without waiting for the sensor. */
+export async function sendCalls(port: number, connections: number, net = 1): Promise<void> {
+  const socket = createSocket('udp4');
+  const send = (packet: Buffer): Promise<void> =>
+    new Promise((resolve, reject) => socket.send(packet, port, '127.0.0.1', (error) => (error === null ? resolve() : reject(error))));
+  const { packets } = makeCalls({ connections, callsEach: 1, net, bodyBytes: [20, 200] });
+  for (const { ip } of packets) await send(p.vxlan(p.ethernet(ip), { vni: 7 }));
+  socket.close();
+}
+
 const BURST = 40;
 const PAUSE_MS = 5;
 const CONNECTIONS = 60;

@@ -1,7 +1,7 @@
 /**
  * Law: the spool keeps its promise, whatever happens under it. Random histories (appends, acks, seeks, restarts, power cuts
- * and kills between any two steps, full disks, short writes, refused syncs, flipped bytes, removed files, quotas, clocks
- * that jump) run beside a naive model (test/support/spool-history.ts). After each restart
+ * and kills between any two steps, full disks, short writes, refused syncs, files that cannot be read for a while, flipped
+ * bytes, removed files, quotas, clocks that jump) run beside a naive model (test/support/spool-history.ts). After each restart
  *
  *   what was below the durable mark and is not acked comes back, in order, every byte the same, unless the spool has
  *   counted it as expired, or the history has damaged it and the spool has counted it as corrupt;

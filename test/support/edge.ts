@@ -24,8 +24,8 @@ export interface EdgeOptions {
   readonly clientCertificate?: boolean;
   readonly http2?: boolean;
   readonly tlsVersionMax?: 'TLSv1.2' | 'TLSv1.3';
-  /** What a delivery has to show: 'oauth2' (default), 'none', or the whole value of Authorization. */
-  readonly authorization?: string;
+  /** What a delivery has to show: 'oauth2' (default), 'none', the whole value of Authorization, or what accepts that. */
+  readonly authorization?: string | ((value: string) => boolean);
   /** 0: the answer does not say it. */
   readonly tokenLifeSeconds?: number;
 }
@@ -88,6 +88,8 @@ export class Edge {
   readonly tokenRequests: Readonly<Record<string, string>>[] = [];
   tokensIssued = 0;
   tokenLifeSeconds: number;
+  /** Looks at what a delivery brings, and answers it in the place of the script; undefined: it does not care. */
+  judge: (body: string) => EdgeAnswer | undefined = () => undefined;
   /** How far its clock, as its Date field says it, is ahead. */
   clockAheadMs = 0;
 
@@ -222,8 +224,9 @@ export class Edge {
     else await this.#take(request, response, body, answer);
   }
 
-  async #take(request: Request, response: Response, sent: Buffer, answer: EdgeAnswer = 200): Promise<void> {
+  async #take(request: Request, response: Response, sent: Buffer, scripted: EdgeAnswer = 200): Promise<void> {
     const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent;
+    const answer = this.judge(body.toString()) ?? scripted;
     const ids = idsOf(body);
     const mayDeliver = this.#isAuthorised(request.headers.authorization ?? '');
     const status = mayDeliver ? statusOf(answer) : 401;
@@ -242,6 +245,7 @@ export class Edge {
   #isAuthorised(value: string): boolean {
     const wanted = this.#options.authorization ?? 'oauth2';
     if (wanted === 'none') return true;
+    if (typeof wanted === 'function') return wanted(value);
     if (wanted !== 'oauth2') return value === wanted;
     return (this.#tokens.get(value.replace(/^Bearer /, '')) ?? 0) > performance.now();
   }

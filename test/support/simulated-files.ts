@@ -28,15 +28,21 @@ export interface Faults {
   write: number;
   sync: number;
   other: number;
+  /** A read, or opening a file that is there, is refused: by one of these codes. */
+  read: number;
+  readCodes: readonly string[];
 }
 
 export class SimulatedDisk {
-  readonly faults: Faults = { shortWrite: 0, write: 0, sync: 0, other: 0 };
+  readonly faults: Faults = { shortWrite: 0, write: 0, sync: 0, other: 0, read: 0, readCodes: ['EIO'] };
+  /** Of each file, blocks of 4096 bytes that the disk does not give back any more. */
+  readonly badBlocks: Map<string, Set<number>> = new Map();
   capacityBytes: number = Number.POSITIVE_INFINITY;
   /** Steps until the power is cut, or the process killed; -1: it is not. */
   stepsLeft = -1;
   onStop: (() => void) | null = null;
   steps = 0;
+  refusedReads = 0;
   openFiles = 0;
   readonly #random: Random;
   #seen = new Map<string, Inode>();
@@ -137,9 +143,15 @@ export class SimulatedDisk {
     const refuse = (probability: number): void => {
       if (this.#random.chance(probability)) fail(this.#random.pick(['ENOSPC', 'EDQUOT', 'EIO']));
     };
+    const refuseRead = (): void => {
+      if (this.faults.read === 0 || !this.#random.chance(this.faults.read)) return;
+      this.refusedReads++;
+      fail(this.#random.pick(this.faults.readCodes));
+    };
     return {
       open: async (path, create): Promise<OpenFile> => {
         await step();
+        if (!create) refuseRead();
         let inode = this.#seen.get(path);
         if (inode === undefined) {
           if (!create) return fail('ENOENT');
@@ -148,15 +160,17 @@ export class SimulatedDisk {
           this.#name(path, inode);
         }
         this.openFiles++;
-        return this.#openFile(inode, step, fail, refuse);
+        return this.#openFile(inode, step, fail, refuse, { refuse: refuseRead, path });
       },
       readAll: async (path) => {
         await step();
+        refuseRead();
         const inode = this.#seen.get(path);
         return inode === undefined ? null : Buffer.from(inode.seen);
       },
       list: async (directory) => {
         await step();
+        refuseRead();
         return [...this.#seen.keys()].filter((path) => dirname(path) === directory).map((path) => path.slice(directory.length + 1));
       },
       makeDirectory: async () => {
@@ -204,7 +218,13 @@ export class SimulatedDisk {
     };
   }
 
-  #openFile(inode: Inode, step: () => Promise<void>, fail: (code: string) => never, refuse: (probability: number) => void): OpenFile {
+  #openFile(
+    inode: Inode,
+    step: () => Promise<void>,
+    fail: (code: string) => never,
+    refuse: (probability: number) => void,
+    reading: { readonly refuse: () => void; readonly path: string },
+  ): OpenFile {
     return {
       write: async (bytes, position) => {
         await step();
@@ -221,6 +241,10 @@ export class SimulatedDisk {
       },
       read: async (into, position) => {
         await step();
+        reading.refuse();
+        for (const block of this.badBlocks.get(reading.path) ?? []) {
+          if ((block + 1) * 4096 > position && block * 4096 < position + into.length) fail('EIO');
+        }
         into.set(inode.seen.subarray(position, position + into.length));
         return Math.max(0, Math.min(into.length, inode.seen.length - position));
       },
@@ -243,6 +267,7 @@ export class SimulatedDisk {
       },
       size: async () => {
         await step();
+        reading.refuse();
         return inode.seen.length;
       },
       close: async () => {

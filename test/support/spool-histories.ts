@@ -14,7 +14,7 @@ export interface HistoriesDone {
 }
 
 async function run({ fromSeed, count }: HistoriesAsked): Promise<HistoriesDone> {
-  const sums: HistorySums = { crashes: 0, records: 0, delivered: 0, expired: 0, corrupt: 0, lost: 0 };
+  const sums: HistorySums = { crashes: 0, records: 0, delivered: 0, expired: 0, corrupt: 0, lost: 0, readsRefused: 0 };
   for (let i = 0; i < count; i++) {
     const seed = (fromSeed + i) | 0;
     const history = new History(seed, sums);

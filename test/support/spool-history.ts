@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
+import { SensorError } from '../../src/base/errors.ts';
 import { defaultSettings, type Settings } from '../../src/base/settings.ts';
 import { maskedBatch } from '../../src/policy/masked-call.ts';
 import type { Frame } from '../../src/ship/record-source.ts';
@@ -17,6 +18,10 @@ const DIRECTORY = '/spool';
 const HOUR_MS = 3_600_000;
 const BATCH_RECORDS_MAX = 5;
 const LATE_MS = 100_000_000_000_000;
+/** What keeps files from being read passes before a disk would count as broken. */
+const READ_FAULTS_MS_MAX = 15_000;
+/** Longer than any pause between two tries to read. */
+const READ_AGAIN_MS = 31_000;
 /** Above it are numbers that were taken from the clock, because none could be reserved. */
 const CLOCK_SEQUENCES = 1e12;
 const PIPELINES = ['all', 'api', 'web'];
@@ -52,6 +57,7 @@ export interface HistorySums {
   expired: number;
   corrupt: number;
   lost: number;
+  readsRefused: number;
 }
 
 export class History {
@@ -76,6 +82,7 @@ export class History {
   #isUncounted = false;
   #flipped = 0;
   #isNumbersLost = false;
+  #readFaultsUntilMs = 0;
   #crash: 'cut' | 'kill' | null = null;
   #life = 0;
 
@@ -118,13 +125,13 @@ export class History {
     const what = random.integer(0, 99);
     if (what < 38) this.#append();
     else if (what < 56) this.#ack();
-    else if (what < 74) await this.#timers.pass(random.pick([1, 60, 60, 1100, 1100, 5000]));
+    else if (what < 74) await this.#pass(random.pick([1, 60, 60, 1100, 1100, 5000]));
     else if (what < 80) this.#crashSoon();
     else if (what < 83) await this.#restart();
     else if (what < 86) disk.capacityBytes = random.chance(0.6) ? Number.POSITIVE_INFINITY : disk.usedBytes + random.integer(0, 3000);
     else if (what < 89) this.#makeFaults();
     else if (what < 90) this.#timers.jump(random.pick([-1, 1]) * random.pick([1000, HOUR_MS, 100 * HOUR_MS]));
-    else if (what < 92) await this.#timers.pass(random.chance(0.2) ? 70_000 : 1000);
+    else if (what < 92) await this.#pass(random.chance(0.2) ? 70_000 : 1000);
     else if (what < 94) this.#seek();
     else if (what < 97) {
       if (random.chance(0.25)) this.#damage();
@@ -262,7 +269,19 @@ export class History {
     faults.write = isOn && random.chance(0.5) ? 0.3 : 0;
     faults.sync = isOn && random.chance(0.5) ? 0.3 : 0;
     faults.other = isOn && random.chance(0.5) ? 0.2 : 0;
+    faults.read = isOn && random.chance(0.5) ? random.pick([0.1, 0.5, 1]) : 0;
+    faults.readCodes = random.pick([['EMFILE'], ['EIO'], ['EIO', 'ENOMEM', 'ENFILE', 'ESTALE', 'EACCES']]);
+    this.#readFaultsUntilMs = this.#timers.nowMs() + READ_FAULTS_MS_MAX;
     this.events.push(`faults ${JSON.stringify(faults)}`);
+  }
+
+  async #pass(ms: number): Promise<void> {
+    const { faults } = this.#disk;
+    const leftMs = Math.max(0, this.#readFaultsUntilMs - this.#timers.nowMs());
+    if (faults.read === 0 || ms < leftMs) return await this.#timers.pass(ms);
+    await this.#timers.pass(leftMs);
+    faults.read = 0;
+    await this.#timers.pass(ms - leftMs);
   }
 
   #damage(): void {
@@ -306,7 +325,7 @@ export class History {
     if (spool === null) return;
     const closing = spool.close(this.#timers.dateMs() + 5000);
     await settled();
-    await this.#timers.pass(6000);
+    await this.#pass(6000);
     if (this.#crash !== null) return;
     await closing;
     this.events.push('closed in order');
@@ -343,7 +362,7 @@ export class History {
         // Nothing is kept for it while it is not there.
         if (!expected.isConfigured) expected.owed.clear();
       }
-      const opened: { spool: Spool | null } = { spool: null };
+      const opened: { spool: Spool | null; refused: unknown } = { spool: null, refused: null };
       const say = (message: string, fields: object = {}): void => {
         this.events.push(`says: ${message} ${JSON.stringify(fields)}`);
       };
@@ -357,10 +376,23 @@ export class History {
         files: this.#disk.files(),
         timers: this.#timers,
         log: { info: say, warn: say, error: say },
-      }).then((spool) => {
-        opened.spool = spool;
-      });
+      }).then(
+        (spool) => {
+          opened.spool = spool;
+        },
+        (error: unknown) => {
+          opened.refused = error;
+        },
+      );
       await settled();
+      // It waits where it cannot read.
+      const untilMs = this.#timers.nowMs() + 2 * READ_AGAIN_MS;
+      while (this.#crash === null && opened.spool === null && opened.refused === null && this.#timers.nowMs() < untilMs)
+        await this.#pass(500);
+      if (this.#crash === null && opened.refused !== null) {
+        this.#noteRefusal(opened.refused);
+        continue;
+      }
       if (this.#crash === null) {
         await opening;
         this.#spool = opened.spool;
@@ -373,6 +405,18 @@ export class History {
       // What that start counted nobody has seen.
       if (this.#isDamaged) this.#isUncounted = true;
     }
+  }
+
+  /** A start that could not read for long says so, and the next one finds everything. */
+  #noteRefusal(error: unknown): void {
+    this.events.push(`refused: ${error}`);
+    if (this.#disk.refusedReads === 0 || !(error instanceof SensorError)) throw error;
+    this.#disk.faults.read = 0;
+    this.#timers.forget();
+    this.#disk.kill();
+    this.#crash = 'kill';
+    this.#forgetUnsynced();
+    if (this.#isDamaged) this.#isUncounted = true;
   }
 
   /** What a crash may take back at the lower levels. */
@@ -446,10 +490,10 @@ export class History {
 
   /** All faults are over: a last life, in which everybody reads everything. */
   async #end(): Promise<void> {
-    Object.assign(this.#disk.faults, { shortWrite: 0, write: 0, sync: 0, other: 0 });
+    Object.assign(this.#disk.faults, { shortWrite: 0, write: 0, sync: 0, other: 0, read: 0 });
     this.#disk.capacityBytes = Number.POSITIVE_INFINITY;
     this.#disk.stepsLeft = -1;
-    await this.#timers.pass(3000);
+    await this.#pass(READ_AGAIN_MS);
     await this.#check();
     this.#disk.stepsLeft = -1;
     if (this.#random.chance(0.7)) {
@@ -462,7 +506,7 @@ export class History {
       }
     }
     this.#disk.stepsLeft = -1;
-    await this.#timers.pass(3000);
+    await this.#pass(3000);
     const spool = this.#spool;
     if (spool === null) return;
     const { offered, accepted, lost, fault } = spool.state();
@@ -472,7 +516,8 @@ export class History {
       if (expected.isConfigured) await this.#drain(spool, name, expected);
     }
     this.#checkBooks(spool);
-    await Promise.all([spool.close(LATE_MS), this.#timers.pass(3000)]);
+    await Promise.all([spool.close(LATE_MS), this.#pass(3000)]);
+    this.#sums.readsRefused += this.#disk.refusedReads;
   }
 
   async #drain(spool: Spool, name: string, expected: Expected): Promise<void> {
@@ -487,7 +532,7 @@ export class History {
       this.#ask(name, expected);
       await settled();
       take();
-      if (expected.isWaiting) await this.#timers.pass(10_000);
+      if (expected.isWaiting) await this.#pass(10_000);
       take();
       if (expected.isWaiting) break;
     }

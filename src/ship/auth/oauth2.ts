@@ -9,6 +9,7 @@
  * answers is no token end-point (blocked). Of its words only the error codes of RFC 6749, section 5.2, are shown.
  */
 import * as oauth from 'oauth4webapi';
+import { isLoopback } from '../../base/listen-address.ts';
 import { readSecret } from '../../base/secret.ts';
 import type { AuthSettings } from '../../base/settings.ts';
 import { blocked, type Failure, FailureError } from '../failure.ts';
@@ -40,12 +41,11 @@ const errorWords: Readonly<Record<string, readonly [what: string, next: string]>
   invalid_target: ['does not give this client tokens for that audience', 'Correct auth.audience, or have it granted to the client.'],
   invalid_request: ['does not understand the request', 'Check auth.tokenUrl, and try the other auth.clientAuthentication (basic or post).'],
 };
-const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 /** Asks for a token. Rejects with FailureError. */
 export async function requestToken(settings: OAuth2Settings, http: HttpClient, clocks: Clocks, signal: AbortSignal): Promise<Token> {
   const url = new URL(settings.tokenUrl);
-  if (url.protocol !== 'https:' && !loopback.test(url.hostname)) {
+  if (url.protocol !== 'https:' && !isLoopback(url.hostname)) {
     throw new FailureError(
       blocked(
         'token-url-insecure',

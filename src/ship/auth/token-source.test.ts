@@ -217,6 +217,32 @@ test('whoever waits can leave; the others get their token', async () => {
   assert.equal(edge.tokenRequests.length, 1);
 });
 
+test('whoever is told to stop asks for no token, and a token that nobody waits for any more ends nothing', async (t) => {
+  const unheard: unknown[] = [];
+  const onUnheard = (error: unknown): void => void unheard.push(error);
+  // The runner would take it for a failure of whichever test runs then.
+  const listeners = process.listeners('unhandledRejection');
+  process.removeAllListeners('unhandledRejection');
+  process.on('unhandledRejection', onUnheard);
+  t.after(() => {
+    process.off('unhandledRejection', onUnheard);
+    for (const listener of listeners) process.on('unhandledRejection', listener);
+  });
+  const [edge, source] = await openBoth();
+  assert.equal(await shortlyToken(source, AbortSignal.abort()), 'retry aborted');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(edge.tokenRequests.length, 0);
+  edge.scriptTokens('silent');
+  const leaving = new AbortController();
+  const asking = shortlyToken(source, leaving.signal);
+  await until(() => edge.tokenRequests.length > 0);
+  leaving.abort();
+  assert.equal(await asking, 'retry aborted');
+  await source.close();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(unheard, []);
+});
+
 test('the client secret never goes over plain HTTP to another machine', async () => {
   const [edge, source] = await openBoth({}, { tokenUrl: 'http://auth.example/token' });
   assert.equal(await shortlyToken(source), 'blocked token-url-insecure');

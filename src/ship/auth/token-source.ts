@@ -121,6 +121,7 @@ class OAuth2Source implements TokenSource {
       if (nowMs >= held.renewAtMs && nowMs >= this.#notBeforeMs) this.#renew(held);
       return held.value;
     }
+    if (signal.aborted) throw new FailureError(aborted());
     return (await untilAborted(this.#fly(), signal)).value;
   }
 
@@ -164,6 +165,8 @@ class OAuth2Source implements TokenSource {
       .finally(() => {
         if (this.#flight === flight) this.#flight = null;
       });
+    // It may fail when all who waited have left.
+    flight.catch(() => undefined);
     this.#flight = flight;
     return flight;
   }
@@ -183,7 +186,6 @@ class OAuth2Source implements TokenSource {
 }
 
 async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) throw new FailureError(aborted());
   let onAbort = (): void => undefined;
   const end = new Promise<never>((_resolve, reject) => {
     onAbort = () => reject(new FailureError(aborted()));

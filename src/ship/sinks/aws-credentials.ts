@@ -2,6 +2,8 @@
  * Credentials of AWS, from the first place that has them:
  *
  *   environment   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
+ *   web identity  AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN: aws-web-identity.ts (EKS, IAM roles for service accounts)
+ *   file          aws-profile.ts
  *   container     AWS_CONTAINER_CREDENTIALS_RELATIVE_URI at 169.254.170.2, or ..._FULL_URI (ECS, EKS Pod Identity)
  *   instance      metadata service, version 2: a token by PUT, the name of the role, its credentials (EC2);
  *                 AWS_EC2_METADATA_SERVICE_ENDPOINT names another address, AWS_EC2_METADATA_DISABLED=true: not asked
@@ -9,11 +11,13 @@
  * Those that end are kept until five minutes before.
  */
 import { readFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { isIP } from 'node:net';
 import { codeOf, reasonOf } from '../../base/errors.ts';
 import { blocked, FailureError, retry } from '../failure.ts';
+import { askAws } from './aws-ask.ts';
+import { profileCredentials } from './aws-profile.ts';
 import type { AwsCredentials } from './aws-signature.ts';
+import { assumeRole, webIdentityOf } from './aws-web-identity.ts';
 
 interface Held {
   readonly credentials: AwsCredentials;
@@ -22,7 +26,6 @@ interface Held {
 }
 
 const MARGIN_MS = 300_000;
-const ANSWER_BYTES_MAX = 64 << 10;
 const CONTAINER_HOST = 'http://169.254.170.2';
 const INSTANCE_HOST = 'http://169.254.169.254';
 const TOKEN_SECONDS = 21_600;
@@ -30,16 +33,30 @@ const ROLES = '/latest/meta-data/iam/security-credentials/';
 
 let held: Held | undefined;
 
-/** Rejects with FailureError. */
-export async function awsCredentials(environment: NodeJS.ProcessEnv, signal: AbortSignal): Promise<AwsCredentials> {
+/** `region`: whose STS is asked. Rejects with FailureError. */
+export async function awsCredentials(
+  environment: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+  region: string = environment.AWS_REGION || 'us-east-1',
+): Promise<AwsCredentials> {
   const { AWS_ACCESS_KEY_ID = '', AWS_SECRET_ACCESS_KEY = '', AWS_SESSION_TOKEN = '' } = environment;
   if (AWS_ACCESS_KEY_ID !== '' && AWS_SECRET_ACCESS_KEY !== '') {
     return { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY, sessionToken: AWS_SESSION_TOKEN };
   }
+  const identity = webIdentityOf(environment, region);
+  if (identity !== null) {
+    const by = `${identity.endpoint} ${identity.roleArn} ${identity.tokenFile}`;
+    const known = heldFrom(by) ?? { ...(await assumeRole(identity, signal)), from: by };
+    held = known;
+    return known.credentials;
+  }
+  const profile = profileCredentials(environment);
+  if (profile !== null) return profile;
   const container = containerUrl(environment);
   const instance = environment.AWS_EC2_METADATA_SERVICE_ENDPOINT || INSTANCE_HOST;
   const from = container ?? instance;
-  if (held !== undefined && held.from === from && Date.now() < held.endsAtMs - MARGIN_MS) return held.credentials;
+  const known = heldFrom(from);
+  if (known !== null) return known.credentials;
   if (container === null && environment.AWS_EC2_METADATA_DISABLED?.toLowerCase() === 'true') throw new FailureError(none());
   let text: string;
   try {
@@ -50,6 +67,11 @@ export async function awsCredentials(environment: NodeJS.ProcessEnv, signal: Abo
   }
   held = parse(text, from);
   return held.credentials;
+}
+
+/** Null: none, or they are about to end. */
+function heldFrom(from: string): Held | null {
+  return held !== undefined && held.from === from && Date.now() < held.endsAtMs - MARGIN_MS ? held : null;
 }
 
 function containerUrl({
@@ -118,7 +140,7 @@ function parse(text: string, from: string): Held {
 function none(): ReturnType<typeof blocked> {
   return blocked(
     'credentials-missing',
-    'There are no credentials of AWS: none in the environment, no container or instance has a role',
+    'There are no credentials of AWS: none in the environment or a file, no container or instance has a role',
     'Give the instance, task or pod a role with kafka-cluster:Connect and kafka-cluster:WriteData, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.',
   );
 }
@@ -133,19 +155,8 @@ function unreachable(from: string, error: unknown): ReturnType<typeof retry> {
   );
 }
 
-function ask(method: string, url: string, headers: Record<string, string>, signal: AbortSignal): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const asked = request(url, { method, headers, signal, agent: false }, (answer) => {
-      let text = '';
-      answer.setEncoding('utf8');
-      answer.on('error', reject);
-      answer.on('data', (chunk: string) => {
-        text += chunk;
-        if (text.length > ANSWER_BYTES_MAX) asked.destroy(new Error('too long'));
-      });
-      answer.on('end', () => (answer.statusCode === 200 ? resolve(text) : reject(new Error(`status ${answer.statusCode}`))));
-    });
-    asked.on('error', reject);
-    asked.end();
-  });
+async function ask(method: string, url: string, headers: Record<string, string>, signal: AbortSignal): Promise<string> {
+  const { status, text } = await askAws(url, { method, headers, signal });
+  if (status !== 200) throw new Error(`status ${status}`);
+  return text;
 }

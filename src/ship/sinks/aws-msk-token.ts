@@ -10,7 +10,7 @@ const USER_AGENT = 'earshot';
 
 /** Rejects with FailureError when there are no credentials. */
 export async function mskToken(region: string, signal: AbortSignal): Promise<string> {
-  return signMskToken(region, await awsCredentials(process.env, signal), Date.now());
+  return signMskToken(region, await awsCredentials(process.env, signal, region), Date.now());
 }
 
 export function signMskToken(region: string, credentials: AwsCredentials, atMs: number): string {

@@ -3,23 +3,42 @@
  *
  *   begin record record rec                 the sensor was killed: cut back to the last whole record
  *   begin record record end                 closed properly: the end is taken off, and written again later
+ *   record record                           the last one whole, without its line feed: that is put in first
  *   something else                          another format, or nothing of ours: it is left alone
  *
  * `begin` and `end` may name a time or a version: where one has a digit, any digit will do. A record is one line in all
  * formats. Where records are joined by a separator no line feed stands behind the last one; whether it is whole is seen
- * by reading it as JSON.
+ * by reading it as JSON. A format without `begin` is known by the first line: a JSON object, or the beginning of a record.
  */
 import type { FileHandle } from 'node:fs/promises';
 import type { Framing } from '../framing.ts';
 
 const BLOCK_BYTES = 64 << 10;
+/** A longer first or last line is not looked at to its end. */
+const LINE_BYTES_MAX = 64 << 20;
 const LINE_FEED = 0x0a;
+const BRACE = 0x7b;
 const ZERO = 0x30;
 const NINE = 0x39;
 
-/** Offset behind the last whole record; null when the file is not in this format. */
-export async function resumeAt(file: FileHandle, size: number, framing: Framing): Promise<number | null> {
+export interface Resume {
+  /** Offset behind the last whole record. */
+  readonly at: number;
+  /** It has no line feed: one goes before the next record. */
+  readonly lacksLineFeed: boolean;
+}
+
+/** null: the file is not in this format. */
+export async function resumeAt(file: FileHandle, size: number, framing: Framing): Promise<Resume | null> {
   const begin = framing.begin();
+  if (begin.length === 0 && framing.start.length > 0 && !(await beginsWithRecord(file, size, framing.start))) return null;
+  const at = await endOfRecords(file, size, framing, begin);
+  if (at === null || framing.separator.length > 0 || at === size) return at === null ? null : { at, lacksLineFeed: false };
+  const isWhole = isObject(await readAt(file, at, Math.min(size - at, LINE_BYTES_MAX + 1)));
+  return isWhole ? { at: size, lacksLineFeed: true } : { at, lacksLineFeed: false };
+}
+
+async function endOfRecords(file: FileHandle, size: number, framing: Framing, begin: Buffer): Promise<number | null> {
   const head = await readAt(file, 0, Math.min(size, begin.length));
   if (!isAlike(head, begin.subarray(0, head.length))) return null;
   if (size < begin.length) return 0;
@@ -40,6 +59,18 @@ export async function resumeAt(file: FileHandle, size: number, framing: Framing)
   return before >= begin.length && (await readAt(file, before, separator.length)).equals(separator) ? before : at;
 }
 
+/** Also with one that was cut off, as long as it is alone. */
+async function beginsWithRecord(file: FileHandle, size: number, start: Buffer): Promise<boolean> {
+  for (let length = BLOCK_BYTES; ; length *= 4) {
+    const head = await readAt(file, 0, Math.min(size, length));
+    const end = head.indexOf(LINE_FEED);
+    if (end >= 0) return isObject(head.subarray(0, end));
+    if (head.length < size && length < LINE_BYTES_MAX) continue;
+    const known = Math.min(start.length, head.length);
+    return isObject(head) || head.subarray(0, known).equals(start.subarray(0, known));
+  }
+}
+
 function isAlike(found: Buffer, wanted: Buffer): boolean {
   if (found.length !== wanted.length) return false;
   for (let i = 0; i < wanted.length; i++) {
@@ -47,6 +78,10 @@ function isAlike(found: Buffer, wanted: Buffer): boolean {
     if (found[i] !== wanted[i] && !isDigit) return false;
   }
   return true;
+}
+
+function isObject(text: Buffer): boolean {
+  return text[0] === BRACE && isJson(text);
 }
 
 function isJson(text: Buffer): boolean {

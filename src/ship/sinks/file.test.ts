@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EncodedBatch } from '../encode-batch.ts';
 import type { FormatName } from '../formats/encoder.ts';
 import { encoderOf, frameOf, framingOf, lineOf, numberOf } from '../ship-testing.ts';
@@ -195,6 +196,21 @@ test('rotated by the clock, in whole hours', async (t) => {
   assert.deepEqual([read(`${path}.1`, 'jsonl'), read(path, 'jsonl')], [[0, 1], [2]]);
 });
 
+test('and at the end of the hours, also when nothing comes', async (t) => {
+  const path = join(newFolder(t), 'calls.har');
+  const startMs = Date.now();
+  // The period ends in a moment.
+  const now = (): number => 1000 * HOUR_MS - 50 + (Date.now() - startMs);
+  const sink = new FileSink({ path, rotateBytes: 0, rotateHours: 1, filesMax: 5 }, framingOf('har'), now);
+  assert.equal((await sink.send(batchOf('har', [1]), never)).type, 'delivered');
+  while (existsSync(path)) await sleep(5);
+  const numbers = (file: string): number => JSON.parse(readFileSync(file, 'utf8')).log.entries.length;
+  assert.equal(numbers(`${path}.1`), 1, 'it is whole in its format');
+  assert.equal((await sink.send(batchOf('har', [2, 3]), never)).type, 'delivered');
+  await sink.close();
+  assert.deepEqual([numbers(path), numbers(`${path}.1`)], [2, 1]);
+});
+
 test('a file in another format is left alone, and rotated away', async (t) => {
   const path = join(newFolder(t), 'calls');
   writeFileSync(path, 'something that somebody needs');
@@ -203,6 +219,50 @@ test('a file in another format is left alone, and rotated away', async (t) => {
   await sink.close();
   assert.equal(readFileSync(`${path}.1`, 'utf8'), 'something that somebody needs');
   assert.deepEqual(read(path, 'zeek-http'), [0]);
+});
+
+test('a whole last record without a line feed stays, at the start and while it runs', async (t) => {
+  const path = join(newFolder(t), 'calls');
+  writeFileSync(path, `${lineOf(5)}${lineOf(6).toString().trimEnd()}`);
+  const sink = sinkOf(path, 'jsonl');
+  await sink.send(batchOf('jsonl', [0]), never);
+  appendFileSync(path, lineOf(7).toString().trimEnd());
+  await sink.send(batchOf('jsonl', [1]), never);
+  await sink.send(batchOf('jsonl', [2]), never);
+  await sink.close();
+  assert.deepEqual(read(path, 'jsonl'), [5, 6, 0, 7, 1, 2]);
+});
+
+test('a file that does not begin with a record is none of ours, and nothing is cut off it', async (t) => {
+  const record = lineOf(0).toString();
+  const foreign = [
+    'user=somebody',
+    'a note\nand a second line without an end',
+    '{"a":\n  1\n}',
+    '{"a": 1, "b',
+    '[1, 2]\n',
+    `x\n${record}`,
+    '\n',
+  ];
+  for (const text of foreign) {
+    const path = join(newFolder(t), 'calls');
+    writeFileSync(path, text);
+    const sink = sinkOf(path, 'jsonl', { filesMax: 1 });
+    await sink.send(batchOf('jsonl', [0]), never);
+    await sink.close();
+    assert.equal(readFileSync(`${path}.1`, 'utf8'), text);
+    assert.deepEqual(read(path, 'jsonl'), [0]);
+  }
+  const own = [record.slice(0, 1), record.slice(0, 12), record.slice(0, 300), `${record}${record.slice(0, 50)}`];
+  for (const text of own) {
+    const path = join(newFolder(t), 'calls');
+    writeFileSync(path, text);
+    const sink = sinkOf(path, 'jsonl');
+    await sink.send(batchOf('jsonl', [1]), never);
+    await sink.close();
+    assert.equal(existsSync(`${path}.1`), false, text);
+    assert.deepEqual(read(path, 'jsonl').at(-1), 1);
+  }
 });
 
 test('what somebody else appended stays, and no record is mixed up with it', async (t) => {

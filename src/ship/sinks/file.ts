@@ -11,9 +11,9 @@
  * A batch is delivered when fdatasync has returned. One that does not go in wholly is cut off again before the next
  * attempt, so that a full disk leaves neither a part of a record nor a record twice.
  *
- * A file is rotated before a batch would take it beyond `rotateBytes`, and by the first batch of a new period of
- * `rotateHours`, counted from 1970 in UTC. It is not compressed: other programs read it. When somebody else moves, deletes
- * or empties it, that is noticed before the next batch, or at once with `reload`.
+ * A file is rotated before a batch would take it beyond `rotateBytes`, and at the end of a period of `rotateHours`, counted
+ * from 1970 in UTC, also when nothing comes; the next one is begun by the next batch. It is not compressed: other programs
+ * read it. When somebody else moves, deletes or empties it, that is noticed before the next batch, or at once with `reload`.
  */
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -28,10 +28,15 @@ import { probeFile } from './file-probe.ts';
 import { fileFailure, NoRegularFile } from './file-problems.ts';
 import { resumeAt } from './file-resume.ts';
 
+const LINE_FEED = Buffer.from('\n');
 const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NONBLOCK;
 const MODE = 0o600;
 const HOUR_MS = 3_600_000;
 const BATCH_BYTES_MAX = 8 << 20;
+/** A period that ended while the file was written to. */
+const TIMER_MS_MIN = 100;
+/** The longest that a timer can wait: it is set again then. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
 type FileOptions = Pick<FileSinkSettings, 'path' | 'rotateBytes' | 'rotateHours' | 'filesMax'>;
 
@@ -42,6 +47,8 @@ interface OpenFile {
   readonly bornAtMs: number;
   /** Bytes of whole batches. */
   size: number;
+  /** Somebody left the last record without one. */
+  lacksLineFeed: boolean;
   /** There may be something behind them that has to be cut off. */
   isDirty: boolean;
 }
@@ -55,6 +62,8 @@ export class FileSink implements Sink {
   readonly #beginBytes: number;
   #file: OpenFile | null = null;
   #turn: Promise<unknown> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   /** Opens nothing yet. `now`: milliseconds since 1970. */
   constructor(options: FileOptions, framing: Framing, now: () => number = Date.now) {
@@ -74,7 +83,9 @@ export class FileSink implements Sink {
           await this.#rotate();
           this.#file = await this.#open();
         }
-        await append(this.#file, this.#textOf(batch, this.#file.size));
+        await append(this.#file, this.#textOf(batch, this.#file));
+        this.#file.lacksLineFeed = false;
+        this.#setTimer();
         return { type: 'delivered' };
       } catch (error) {
         return fileFailure(this.#options.path, error);
@@ -101,7 +112,34 @@ export class FileSink implements Sink {
   }
 
   close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
     return this.#inTurn(() => this.#leave());
+  }
+
+  /** For the end of the period that the file was begun in. */
+  #setTimer(): void {
+    const periodMs = this.#options.rotateHours * HOUR_MS;
+    if (this.#timer !== undefined || this.#file === null || periodMs === 0 || this.#isClosed) return;
+    const endMs = (Math.floor(this.#file.bornAtMs / periodMs) + 1) * periodMs;
+    const ms = Math.max(endMs - this.#now(), TIMER_MS_MIN);
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        void this.#inTurn(() => this.#endPeriod());
+      },
+      Math.min(ms, TIMER_MS_MAX),
+    ).unref();
+  }
+
+  async #endPeriod(): Promise<void> {
+    try {
+      await this.#follow();
+      if (this.#isDue(0)) await this.#rotate();
+      this.#setTimer();
+    } catch {
+      // The next batch meets the same, and says so.
+    }
   }
 
   /** One after the other: they all depend on the length of the file. */
@@ -111,9 +149,9 @@ export class FileSink implements Sink {
     return done;
   }
 
-  #textOf(batch: Batch, size: number): Uint8Array {
+  #textOf(batch: Batch, { size, lacksLineFeed }: OpenFile): Uint8Array {
     const { separator } = this.#framing;
-    const parts: Uint8Array[] = size === 0 ? [this.#framing.begin()] : [];
+    const parts: Uint8Array[] = size === 0 ? [this.#framing.begin()] : lacksLineFeed ? [LINE_FEED] : [];
     for (const [i, { bytes }] of batch.records.entries()) {
       if (separator.length > 0 && (i > 0 || size > this.#beginBytes)) parts.push(separator);
       parts.push(bytes);
@@ -129,17 +167,19 @@ export class FileSink implements Sink {
     try {
       if (before === null) await syncFolder(path);
       const { ino, dev, size, birthtimeMs, mtimeMs } = await handle.stat();
-      const at = await resumeAt(handle, size, this.#framing);
-      if (at !== null) {
+      const resume = await resumeAt(handle, size, this.#framing);
+      if (resume !== null) {
         const bornAtMs = size === 0 ? this.#now() : birthtimeMs || mtimeMs;
-        return { handle, inode: ino, device: dev, bornAtMs, size: at, isDirty: at < size };
+        const { at, lacksLineFeed } = resume;
+        return { handle, inode: ino, device: dev, bornAtMs, size: at, lacksLineFeed, isDirty: at < size };
       }
     } catch (error) {
       await handle.close().catch(() => undefined);
       throw error;
     }
     await handle.close();
-    await this.#archive();
+    // Also where no old files are kept: it is somebody else's.
+    await this.#archive(Math.max(1, this.#options.filesMax - 1));
     return this.#open();
   }
 
@@ -153,8 +193,9 @@ export class FileSink implements Sink {
       return;
     }
     if (file.isDirty || found.size === file.size) return;
-    const at = await resumeAt(file.handle, found.size, this.#framing);
-    file.size = at ?? found.size;
+    const resume = await resumeAt(file.handle, found.size, this.#framing);
+    file.size = resume?.at ?? found.size;
+    file.lacksLineFeed = resume?.lacksLineFeed ?? false;
     file.isDirty = file.size < found.size;
   }
 
@@ -172,7 +213,7 @@ export class FileSink implements Sink {
     if (file !== null) await this.#end(file);
     this.#file = null;
     await file?.handle.close();
-    await this.#archive();
+    await this.#archive(this.#options.filesMax - 1);
   }
 
   /** Ends the file as far as that is possible, and closes it. */
@@ -189,9 +230,8 @@ export class FileSink implements Sink {
   }
 
   /** Moves the file up, and those before it: only up to the first number that is free, so that a second try loses nothing. */
-  async #archive(): Promise<void> {
+  async #archive(oldMax: number): Promise<void> {
     const { path } = this.#options;
-    const oldMax = this.#options.filesMax - 1;
     if (oldMax <= 0) await rm(path, { force: true });
     else {
       let free = 1;

@@ -11,21 +11,10 @@ import { clockProblem, failed, passed } from '../probe.ts';
 import { duration } from '../problem-words.ts';
 import { connectionFailure } from '../problems.ts';
 import type { Outcome, ProbeStep, Problem, Sink } from '../sink.ts';
-import { namedStatus, statusOutcome } from '../status-problems.ts';
+import { type Answer, type NotDelivered, namedStatus, statusOutcome } from '../status-problems.ts';
+import { FileWatch } from './file-watch.ts';
 import { successOutcome } from './http-reply.ts';
-
-/** The part of the sensor's log that a sink needs. */
-export interface SinkLog {
-  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
-}
-
-export interface SinkContext {
-  readonly sensorId: string;
-  /** Of Earshot. */
-  readonly version: string;
-  readonly log: SinkLog;
-}
+import { filledHeaders, type SinkContext } from './sink-context.ts';
 
 /** What one kind of sink has of its own. */
 export interface HttpSinkKind {
@@ -48,7 +37,6 @@ const emptyRefused = new Set([400, 411, 413, 415, 422]);
 
 /** Replies that say how it went with each record are longer; so much more is read for each. */
 const REPLY_BYTES_PER_RECORD = 512;
-const WATCH_INTERVAL_MS = 5_000;
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Fields that say how the message is framed or routed: not for the configuration. */
@@ -100,7 +88,7 @@ export class HttpSink implements Sink {
   readonly #http: HttpClient;
   readonly #auth: Auth;
   readonly #clocks = new Clocks();
-  readonly #watch: NodeJS.Timeout;
+  readonly #watch: FileWatch;
 
   constructor(name: string, settings: HttpSinkSettings, context: SinkContext, kind: HttpSinkKind, framing: EmptyBatchFraming = jsonLines) {
     this.#name = name;
@@ -129,9 +117,11 @@ export class HttpSink implements Sink {
       // tls.serverName is for the host of the sink; where that gives the tokens too, for both.
       serverName: tokenHost === this.#url.hostname ? settings.tls.serverName : '',
     });
-    this.#watch = setInterval(() => void this.#lookAtFiles(), WATCH_INTERVAL_MS);
-    this.#watch.unref();
-    if (this.#http.tlsProblem !== null) this.#warn('its certificates cannot be used', this.#http.tlsProblem);
+    this.#watch = new FileWatch(name, context.log, {
+      hasChanged: () => this.#http.hasChanged() || this.#auth.hasChanged(),
+      reload: () => this.reload(),
+    });
+    if (this.#http.tlsProblem !== null) this.#watch.warnAtStart(this.#http.tlsProblem);
   }
 
   /** Ends of the certificates of both sides, milliseconds since 1970; null for none, or not seen yet. */
@@ -215,7 +205,7 @@ export class HttpSink implements Sink {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#watch);
+    this.#watch.close();
     await Promise.all([this.#http.close(), this.#auth.close()]);
   }
 
@@ -238,8 +228,11 @@ export class HttpSink implements Sink {
 
   #outcome(reply: HttpReply, batch: Batch): Outcome {
     const { whom } = this.#http;
-    if (reply.status >= 200 && reply.status < 300) return successOutcome(reply, batch.records.length, this.#url, whom);
-    return statusOutcome(reply, this.#url, whom, this.#auth.credentials, this.#clocks.skew, Date.now());
+    const nowMs = Date.now();
+    const judge = (answer: Answer): NotDelivered =>
+      statusOutcome(answer, this.#url, whom, this.#auth.credentials, this.#clocks.skew, nowMs);
+    if (reply.status < 200 || reply.status >= 300) return judge(reply);
+    return successOutcome(reply, batch.records.length, { url: this.#url, whom, nowMs, judge });
   }
 
   #headers(batch: Batch, isGzip: boolean): Record<string, string> {
@@ -249,29 +242,11 @@ export class HttpSink implements Sink {
       'user-agent': `earshot/${this.#context.version}`,
       'idempotency-key': batch.id,
     };
-    const values: Readonly<Record<string, string>> = {
-      batch: batch.id,
-      records: String(batch.records.length),
-      sensor: this.#context.sensorId,
-      sink: this.#name,
-    };
-    for (const [field, template] of Object.entries(this.#settings.headers)) {
-      headers[field.toLowerCase()] = template.replace(/\{(batch|records|sensor|sink)\}/g, (_all, key: string) => values[key]);
+    for (const [field, value] of filledHeaders(this.#settings.headers, batch, this.#name, this.#context)) {
+      headers[field.toLowerCase()] = value;
     }
     if (isGzip) headers['content-encoding'] = 'gzip';
     return headers;
-  }
-
-  /** Certificates are replaced as whole files, by rename or by a link set anew: looking is surer than being told. */
-  async #lookAtFiles(): Promise<void> {
-    if (!this.#http.hasChanged() && !this.#auth.hasChanged()) return;
-    const problem = await this.reload();
-    if (problem === null) this.#context.log.info('certificates were read anew', { sink: this.#name });
-    else this.#warn('new certificates cannot be used; those of before stay', problem);
-  }
-
-  #warn(message: string, { code, what, next }: Problem): void {
-    this.#context.log.warn(message, { sink: this.#name, code, what, next });
   }
 }
 

@@ -2,7 +2,7 @@
 import type { HttpSinkSettings, TlsSettings } from '../../base/settings.ts';
 import type { Batch } from '../batch.ts';
 import type { Outcome, Problem } from '../sink.ts';
-import type { SinkContext } from './http-sink.ts';
+import type { SinkContext } from './sink-context.ts';
 
 export const plainTls: TlsSettings = { caFile: '', systemCa: false, certificateFile: '', keyFile: '', serverName: '' };
 

@@ -156,7 +156,8 @@ test('Retry-After: seconds, a date by the clock of the server, nonsense', async 
 });
 
 function failedOf(outcome: Outcome): unknown {
-  return outcome.type === 'in-part' ? outcome.failed.map(({ index, outcome: how }) => [index, how]) : outcome.type;
+  if (outcome.type === 'in-part') return outcome.failed.map(({ index, outcome: how }) => [index, how]);
+  return outcome.type === 'retry' && outcome.inHalves === true ? 'retry in halves' : outcome.type;
 }
 
 test('replies for single records: what failed is told by index', async () => {
@@ -181,9 +182,37 @@ test('replies for single records: what failed is told by index', async () => {
     [{ status: 200, items: [500] }, 'delivered'],
     [{ status: 200, headers: json, body: '{"items":["a","b","c"]}' }, 'delivered'],
     [{ status: 200, headers: json, body: '{"status":' }, 'delivered'],
+    // What says that something failed is never taken for delivered, and what says that nothing did is.
+    [{ status: 200, headers: json, body: '{"errors":true,"items":[{"index":{"status":400}}]}' }, 'retry'],
+    [{ status: 200, headers: json, body: '{"errors":true}' }, 'retry'],
+    [{ status: 201, headers: json, body: '{"success":false,"message":"no"}' }, 'retry'],
+    [{ status: 207, headers: json, body: '{"errors":false,"items":[{"status":201},{"status":201}]}' }, 'delivered'],
+    [{ status: 207, headers: json, body: '{"errors":false}' }, 'delivered'],
+    [
+      { status: 200, headers: json, body: `{"took":3,"errors":false,"items":[${'{"status":200,"note":"long"},'.repeat(5000)}{}]}` },
+      'delivered',
+    ],
+    [{ status: 200, headers: json, body: `{"success":false,"note":"${'x'.repeat(200_000)}"}` }, 'retry in halves'],
+    // Only what blames the content is refused.
+    [
+      { status: 207, items: [422, 424, 409] },
+      [
+        [0, 'refused'],
+        [1, 'retry'],
+        [2, 'retry'],
+      ],
+    ],
+    [
+      { status: 207, items: [200, 403, 413] },
+      [
+        [1, 'retry'],
+        [2, 'refused'],
+      ],
+    ],
+    [{ status: 207, items: [403, 503, 422] }, 'blocked'],
     [{ status: 207, items: [200] }, 'retry'],
     [{ status: 207, headers: json, body: '' }, 'retry'],
-    [{ status: 200, headers: json, body: `{"items":[${'{"status":200,"note":"long"},'.repeat(5000)}{}]}` }, 'too-large'],
+    [{ status: 200, headers: json, body: `{"items":[${'{"status":200,"note":"long"},'.repeat(5000)}{}]}` }, 'retry in halves'],
     [{ status: 200, headers: json, body: `{"errors":false,"note":"${'x'.repeat(200_000)}"}` }, 'delivered'],
   ];
   for (const [answer, expected] of cases) {
@@ -191,6 +220,29 @@ test('replies for single records: what failed is told by index', async () => {
     assert.deepEqual(failedOf(await sink.send(makeBatch('three', 3), never)), expected, JSON.stringify(answer).slice(0, 200));
   }
   assert.ok(edge.received().includes('three-0'));
+});
+
+test('replies for single records: each status means what it means for a batch', async () => {
+  const edge = await openEdge();
+  const sink = openSink(edge);
+  for (const status of [302, 400, 401, 404, 408, 409, 413, 415, 421, 422, 423, 424, 425, 429, 451, 500, 503]) {
+    edge.script(status, { status: 207, items: [status, status] });
+    const [whole, items] = [await sink.send(makeBatch('one'), never), await sink.send(makeBatch('two'), never)];
+    const kind = items.type === 'in-part' ? items.failed[0].outcome : items.type;
+    assert.equal(kind, whole.type === 'too-large' ? 'refused' : whole.type, String(status));
+    assert.equal(problemOf(items).code === 'in-part' || problemOf(items).code === problemOf(whole).code, true, String(status));
+  }
+});
+
+test('replies for single records: Retry-After is passed on', async () => {
+  const edge = await openEdge();
+  const sink = openSink(edge);
+  const headers = { 'retry-after': '70', 'content-type': 'application/json' };
+  edge.script({ status: 207, headers, items: [429, 201] }, { status: 200, headers, body: '{"errors":true}' });
+  const inPart = await sink.send(makeBatch('one'), never);
+  assert.ok(inPart.type === 'in-part' && inPart.afterMs === 70_000);
+  const unclear = await sink.send(makeBatch('two'), never);
+  assert.ok(unclear.type === 'retry' && unclear.afterMs === 70_000);
 });
 
 test('a redirect is named without what may be secret in it, and not followed', async () => {

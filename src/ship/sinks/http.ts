@@ -11,7 +11,8 @@
  * What the statuses mean is in status-problems.ts, replies for single records in http-reply.ts.
  */
 import type { HttpSinkSettings } from '../../base/settings.ts';
-import { type EmptyBatchFraming, HttpSink, type HttpSinkKind, type SinkContext } from './http-sink.ts';
+import { type EmptyBatchFraming, HttpSink, type HttpSinkKind } from './http-sink.ts';
+import type { SinkContext } from './sink-context.ts';
 import { uapEdgeKind } from './uap-edge.ts';
 
 const httpKind: HttpSinkKind = { check: () => null, tokenLifeMs: 300_000 };

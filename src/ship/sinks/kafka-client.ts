@@ -12,20 +12,22 @@
  * broker can take a new batch for one that it has; it can throw inside of socket events when a topic was made anew with
  * fewer partitions; and what it says of a failure does not tell which records are written.
  */
+import { isIP } from 'node:net';
 import type { API, Connection, ConnectionPool, Reader, Writer } from '@platformatic/kafka';
+import { formatHostPort, type HostPort } from '../../base/listen-address.ts';
 import type { TlsMaterial } from '../tls-options.ts';
 import { apiErrorOf, codeBelow, KafkaFault } from './kafka-fault.ts';
 import { type FrameFault, guardFrames } from './kafka-frames.ts';
 import { type Part, type PartResult, producePayload } from './kafka-produce.ts';
 import type { Producer } from './kafka-records.ts';
 import type { Sasl } from './kafka-sasl.ts';
+import { namedTls } from './kafka-tls.ts';
 
 type Library = typeof import('@platformatic/kafka');
 type ProduceResponse = ReturnType<Library['produceV8']['parseResponse']>;
-type Address = { readonly host: string; readonly port: number };
 
 export interface KafkaClientOptions {
-  readonly bootstrap: readonly Address[];
+  readonly bootstrap: readonly HostPort[];
   readonly topic: string;
   readonly clientId: string;
   /** null: not by TLS. */
@@ -72,14 +74,14 @@ export function loadKafka(): Promise<Library> {
 export class KafkaClient {
   readonly #kafka: Library;
   readonly #options: KafkaClientOptions;
-  readonly #pool: ConnectionPool;
+  readonly #pools: Readonly<Record<'names' | 'addresses', ConnectionPool>>;
   readonly #checked = new WeakSet<Connection>();
   /** What went wrong in a connection last: its requests only hear that it was closed. */
   readonly #faults = new WeakMap<Connection, unknown>();
   readonly #frames = new WeakMap<Connection, FrameFault>();
   /** The connection to a place that was opened last. */
   readonly #latest = new Map<string, Connection>();
-  #brokers = new Map<number, Address>();
+  #brokers = new Map<number, HostPort>();
   #turn = 0;
   #topic: (Topic & { readonly atMs: number }) | null = null;
   #asking: Promise<Topic> | null = null;
@@ -93,16 +95,20 @@ export class KafkaClient {
   private constructor(kafka: Library, options: KafkaClientOptions) {
     this.#kafka = kafka;
     this.#options = options;
-    const { tls, sasl, requestTimeoutMs, concurrencyMax, clientId } = options;
-    this.#pool = new kafka.ConnectionPool(clientId, {
+    this.#pools = { names: this.#openPool(true), addresses: this.#openPool(false) };
+  }
+
+  #openPool(isOfNames: boolean): ConnectionPool {
+    const { tls, sasl, requestTimeoutMs, concurrencyMax, clientId } = this.#options;
+    const pool = new this.#kafka.ConnectionPool(clientId, {
       connectTimeout: Math.min(requestTimeoutMs, CONNECT_TIMEOUT_MS_MAX),
       requestTimeout: requestTimeoutMs,
       maxInflights: concurrencyMax + 1,
-      ...(tls === null ? {} : { tls: { secureContext: tls.context } }),
-      ...(tls === null || tls.serverName === '' ? {} : { tlsServerName: tls.serverName }),
-      ...(sasl === null ? {} : { sasl: sasl.options(kafka) }),
+      ...(tls === null ? {} : namedTls(tls, isOfNames)),
+      ...(sasl === null ? {} : { sasl: sasl.options(this.#kafka) }),
     });
-    this.#pool.on('connecting', ({ broker, connection }) => this.#watch(placeOf(broker), connection));
+    pool.on('connecting', ({ broker, connection }) => this.#watch(formatHostPort(broker), connection));
+    return pool;
   }
 
   get crc32c(): (bytes: Buffer) => number {
@@ -115,7 +121,7 @@ export class KafkaClient {
 
   /** Addresses that the cluster has advertised. */
   get advertised(): readonly string[] {
-    return [...this.#brokers.values()].map(placeOf);
+    return [...this.#brokers.values()].map(formatHostPort);
   }
 
   /** The topic as some broker sees it; `fresh`: as it is now. Rejects with KafkaFault. */
@@ -143,7 +149,7 @@ export class KafkaClient {
   async produce(broker: number, parts: readonly Part[]): Promise<PartResult[]> {
     const address = this.#brokers.get(broker);
     if (address === undefined) throw new KafkaFault('advertised', `broker ${broker}`, null, { error: 'BROKER_NOT_AVAILABLE' });
-    const place = placeOf(address);
+    const place = formatHostPort(address);
     const connection = await this.#connect('advertised', address);
     this.#underWay++;
     try {
@@ -162,7 +168,7 @@ export class KafkaClient {
   }
 
   #end(): void {
-    this.#pool.close(() => undefined);
+    for (const pool of Object.values(this.#pools)) pool.close(() => undefined);
     for (const connection of this.#latest.values()) connection.socket?.destroy();
     this.#latest.clear();
   }
@@ -234,7 +240,7 @@ export class KafkaClient {
     }
     this.#topic = { leaders, atMs: performance.now() };
     const leading = [...new Set(leaders)].map((id) => this.#brokers.get(id)).filter((address) => address !== undefined);
-    return { leaders, operations: found?.topicAuthorizedOperations ?? 0, leaderPlaces: leading.map(placeOf) };
+    return { leaders, operations: found?.topicAuthorizedOperations ?? 0, leaderPlaces: leading.map(formatHostPort) };
   }
 
   /** A connection to a broker: those of the configuration first, in turn, then those that the cluster has named. */
@@ -245,7 +251,7 @@ export class KafkaClient {
     const faults: KafkaFault[] = [];
     const tried = new Set<string>();
     for (const address of candidates) {
-      const place = placeOf(address);
+      const place = formatHostPort(address);
       if (tried.has(place)) continue;
       tried.add(place);
       try {
@@ -259,12 +265,12 @@ export class KafkaClient {
     throw new KafkaFault('bootstrap', faults[0]?.place ?? '', faults[0]?.cause, { ...faults[0], others: faults });
   }
 
-  async #connect(stage: 'bootstrap' | 'advertised', address: Address): Promise<Connection> {
-    const place = placeOf(address);
+  async #connect(stage: 'bootstrap' | 'advertised', address: HostPort): Promise<Connection> {
+    const place = formatHostPort(address);
     let connection: Connection;
     try {
       connection = await new Promise<Connection>((resolve, reject) => {
-        this.#pool.get(address, (error, opened) => {
+        this.#pools[isIP(address.host) === 0 ? 'names' : 'addresses'].get(address, (error, opened) => {
           if (error) reject(error);
           else if (opened === undefined) reject(new Error('no connection'));
           else resolve(opened);
@@ -345,8 +351,4 @@ function call<Arguments extends unknown[], Response>(
 function responseOf<Response>(error: unknown): Response {
   if (error instanceof Error && 'response' in error && error.response !== undefined) return error.response as Response;
   throw error;
-}
-
-function placeOf({ host, port }: Address): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -26,6 +26,9 @@ test('all shares fail alike: so does the batch', () => {
 test('some are written: the others are named, and only what is refused is refused', () => {
   assert.equal(shortly([missed('retry', [0, 2])], 3), '0 retry, 2 retry');
   assert.equal(shortly([missed('refused', [0]), missed('too-large', [1])], 3), '0 refused, 1 retry');
+  // The broker names none of them: alone they come back, and are halved then.
+  assert.equal(shortly([missed('refused', [0, 2])], 3), '0 retry, 2 retry');
+  assert.equal(shortly([missed('refused', [0, 2])], 2), 'refused');
   assert.equal(shortly([missed('blocked', [1])], 3), '1 retry');
 });
 

@@ -23,15 +23,18 @@ export function outcomeOf(missed: readonly Missed[], total: number): Outcome {
     const blocking = missed.find(({ outcome }) => outcome.type === 'blocked');
     if (blocking !== undefined) return blocking.outcome;
   }
+  // Of several of which none is named, one may be at fault: they come again alone then, and are halved.
+  const isFound = ({ share, outcome, records }: Missed, place: number): boolean =>
+    outcome.type === 'refused' && (records.length === 0 ? share.indices.length === 1 : records.includes(place));
   return {
     type: 'in-part',
-    failed: missed.flatMap(({ share, outcome, records }) =>
-      share.indices.map((index, place) => ({
+    afterMs: 0,
+    failed: missed.flatMap((one) =>
+      one.share.indices.map((index, place) => ({
         index,
         // A broker that names some records refuses the others only along with them.
-        outcome:
-          outcome.type === 'refused' && (records.length === 0 || records.includes(place)) ? ('refused' as const) : ('retry' as const),
-        problem: outcome.problem,
+        outcome: isFound(one, place) ? ('refused' as const) : ('retry' as const),
+        problem: one.outcome.problem,
       })),
     ),
   };

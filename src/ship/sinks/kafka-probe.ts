@@ -1,13 +1,13 @@
 /**
  * The way to a topic of Kafka, step by step, without a record being written:
  *
- *   brokers (each: name, TCP, TLS) -> credentials -> topic -> leaders (as the cluster advertises them) -> rights
+ *   brokers (each: name, TCP, TLS) -> protocol (is it Kafka?), or credentials -> topic -> leaders (as advertised) -> rights
  *
  * The right to write is told by the cluster with the topic (KIP-430); one that does not say it is taken at its word only
  * by a delivery.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { HostPort } from '../../base/listen-address.ts';
+import { formatHostPort, type HostPort } from '../../base/listen-address.ts';
 import { FailureError } from '../failure.ts';
 import { failed, passed } from '../probe.ts';
 import { probeConnection } from '../probe-connection.ts';
@@ -67,16 +67,16 @@ export async function probeKafka(o: KafkaToProbe, signal: AbortSignal): Promise<
 }
 
 async function probeBrokers(o: KafkaToProbe): Promise<ProbeStep[]> {
-  const all = await Promise.all(o.bootstrap.map((address) => probePlace(o, placeOf(address))));
+  const all = await Promise.all(o.bootstrap.map((address) => probePlace(o, formatHostPort(address))));
   const good = all.filter((steps) => steps.every(({ ok }) => ok));
   // Of several that fail, what TLS says tells more than silence.
   if (good.length === 0) return all.reduce((best, steps) => (steps.length > best.length ? steps : best));
-  const away = o.bootstrap.filter((_, i) => !good.includes(all[i])).map(placeOf);
+  const away = o.bootstrap.filter((_, i) => !good.includes(all[i])).map(formatHostPort);
   const what = `Of ${all.length} brokers ${away.length} cannot be used: ${away.join(', ')}`;
   const first = all.find((steps) => !good.includes(steps))?.at(-1)?.problem?.next ?? '';
   const problem: Problem | null = away.length === 0 ? null : { code: 'brokers-partly-unreachable', what, next: first };
   const tls = good[0].filter(({ name }) => name === 'tls');
-  return [passed('brokers', `${good.length} of ${all.length} answer: ${o.bootstrap.map(placeOf).join(', ')}`, problem), ...tls];
+  return [passed('brokers', `${good.length} of ${all.length} answer: ${o.bootstrap.map(formatHostPort).join(', ')}`, problem), ...tls];
 }
 
 async function probePlace(o: KafkaToProbe, place: string): Promise<ProbeStep[]> {
@@ -96,7 +96,7 @@ async function probePlace(o: KafkaToProbe, place: string): Promise<ProbeStep[]> 
 
 /** Those that the cluster names have to be reached as well; null: they are those that were. */
 async function probeLeaders(o: KafkaToProbe, places: readonly string[]): Promise<ProbeStep | null> {
-  const known = o.bootstrap.map(placeOf);
+  const known = o.bootstrap.map(formatHostPort);
   const others = places.filter((place) => !known.includes(place)).slice(0, LEADERS_MAX);
   if (others.length === 0) return null;
   const found = await Promise.all(others.map((place) => probePlace(o, place)));
@@ -132,11 +132,7 @@ async function probeRights({ words, isIdempotenceWanted, client, explain }: Kafk
 /** At which step it failed. */
 function stepOf(error: unknown, { code }: Problem, { mechanism }: KafkaWords): ProbeStep['name'] {
   if (credentialsCodes.has(code)) return 'credentials';
-  if (error instanceof FailureError) return mechanism === '' ? 'brokers' : 'credentials';
-  if (!(error instanceof KafkaFault)) return 'brokers';
-  return error.stage === 'bootstrap' ? (mechanism === '' ? 'brokers' : 'credentials') : 'topic';
-}
-
-function placeOf({ host, port }: HostPort): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  if (error instanceof FailureError) return mechanism === '' ? 'protocol' : 'credentials';
+  if (!(error instanceof KafkaFault)) return 'protocol';
+  return error.stage === 'bootstrap' ? (mechanism === '' ? 'protocol' : 'credentials') : 'topic';
 }

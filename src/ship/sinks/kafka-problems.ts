@@ -7,7 +7,7 @@
  */
 import { type Failure, FailureError } from '../failure.ts';
 import { NO_SKEW, type Whom, whomOf } from '../problem-words.ts';
-import { connectionFailure } from '../problems.ts';
+import { connectionFailure, innermost } from '../problems.ts';
 import type { Outcome } from '../sink.ts';
 import { tlsProblem } from '../tls-problems.ts';
 import { codeBelow, type KafkaFault } from './kafka-fault.ts';
@@ -338,14 +338,4 @@ function below(error: unknown): unknown {
     return found !== null;
   });
   return found;
-}
-
-function innermost(error: unknown): unknown {
-  let inner = error;
-  for (let depth = 0; depth < 6 && inner instanceof Error; depth++) {
-    const next: unknown = inner instanceof AggregateError ? inner.errors[0] : inner.cause;
-    if (!(next instanceof Error)) break;
-    inner = next;
-  }
-  return inner;
 }

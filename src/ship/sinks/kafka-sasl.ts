@@ -26,7 +26,9 @@ export interface Sasl {
   /** What is shown, for sentences: "the password of earshot". */
   readonly credentials: string;
   options(kafka: Library): SASLOptions;
-  /** Certificates of the token end-point may have changed. */
+  /** Whether certificates of the token end-point have changed on disk. */
+  hasChanged(): boolean;
+  /** Takes them over. */
   reload(): Problem | null;
   close(): Promise<void>;
 }
@@ -47,7 +49,7 @@ const TOKEN_TIMEOUT_MS = 8_000;
 const SEPARATOR = '\x01';
 /** Of SCRAM: Kafka has 4096 to 16384. A broker that wants billions would keep a thread busy for hours. */
 const ITERATIONS_MAX = 1_000_000;
-const NOTHING_KEPT = { reload: () => null, close: async () => undefined };
+const NOTHING_KEPT = { hasChanged: () => false, reload: () => null, close: async () => undefined };
 
 /** null: none is used. */
 export function saslOf(settings: KafkaSinkSettings): Sasl | null {
@@ -76,7 +78,7 @@ export function saslOf(settings: KafkaSinkSettings): Sasl | null {
             throw error;
           }
         },
-        { reload: () => source.reload(), close: () => source.close() },
+        { hasChanged: () => source.hasChanged(), reload: () => source.reload(), close: () => source.close() },
       );
     }
     case 'aws-msk-iam':
@@ -99,7 +101,7 @@ function make(
   mechanism: SASLMechanismValue,
   credentials: string,
   run: (exchange: Exchange) => Promise<Answer>,
-  kept: Pick<Sasl, 'reload' | 'close'> = NOTHING_KEPT,
+  kept: Pick<Sasl, 'hasChanged' | 'reload' | 'close'> = NOTHING_KEPT,
 ): Sasl {
   return {
     mechanism,

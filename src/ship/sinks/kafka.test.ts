@@ -6,8 +6,19 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
+import { createSecureContext, createServer as createTlsServer } from 'node:tls';
+import { makeAuthority, makeServerCertificate } from '../../../test/support/certificates.ts';
 import { freePorts } from '../../../test/support/free-ports.ts';
-import { type KafkaChanges, kafkaSettings, kafkaSink, makeBatch, never, problemOf, shortly } from '../../../test/support/kafka-sinks.ts';
+import {
+  type KafkaChanges,
+  kafkaSettings,
+  kafkaSink,
+  type Logged,
+  makeBatch,
+  never,
+  problemOf,
+  shortly,
+} from '../../../test/support/kafka-sinks.ts';
 import { SensorError } from '../../base/errors.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'earshot-kafka-sink-'));
@@ -99,6 +110,45 @@ test('another service answers', async (t) => {
   }
 });
 
+test('the name of a broker is told by TLS, so that a router can choose by it; that of an address is not', async (t) => {
+  const authority = makeAuthority('Example CA');
+  const caFile = join(folder, 'ca.pem');
+  writeFileSync(caFile, authority.certificate);
+  const { certificate: cert, key } = makeServerCertificate('good', authority);
+  const warnings: string[] = [];
+  const onWarning = ({ name, message }: Error): void => void warnings.push(`${name}: ${message}`);
+  process.on('warning', onWarning);
+  t.after(() => process.off('warning', onWarning));
+  const names: string[] = [];
+  // Without a name it has no certificate to show, but at the second.
+  const listenTls = async (own: { cert?: string; key?: string }): Promise<number> => {
+    const server = createTlsServer({ ...own, SNICallback: (_name, done) => done(null, createSecureContext({ cert, key })) }, (socket) => {
+      names.push(socket.servername || 'none');
+      socket.on('error', () => undefined);
+      socket.on('data', () => socket.destroy());
+    }).listen(0, '127.0.0.1');
+    server.on('tlsClientError', () => undefined);
+    await once(server, 'listening');
+    t.after(() => server.close());
+    return (server.address() as AddressInfo).port;
+  };
+  const tls = { caFile };
+  const routed = await listenTls({});
+  await send([`localhost:${routed}`], { useTls: true, tls });
+  assert.deepEqual([...new Set(names.splice(0))], ['localhost']);
+  const plain = await listenTls({ cert, key });
+  const address = `127.0.0.1:${plain}`;
+  await send([address], { useTls: true, tls });
+  assert.deepEqual([...new Set(names.splice(0))], ['none']);
+  // The name that is configured goes before all others; an address as such is only compared with the certificate.
+  await send([address], { useTls: true, tls: { ...tls, serverName: 'localhost' } });
+  assert.deepEqual([...new Set(names.splice(0))], ['localhost']);
+  await send([address], { useTls: true, tls: { ...tls, serverName: '::1' } });
+  assert.deepEqual([...new Set(names.splice(0))], ['none']);
+  assert.equal(await send([address], { useTls: true, tls: { ...tls, serverName: '192.0.2.1' } }), 'blocked certificate-name');
+  assert.deepEqual(warnings, []);
+});
+
 test('nonsense in frames of the right length neither ends the process nor counts as delivered', async (t) => {
   const nonsense = [Buffer.alloc(0), Buffer.alloc(12), Buffer.alloc(40, 0xff), Buffer.alloc(300, 0x01)];
   for (const body of nonsense) {
@@ -155,6 +205,35 @@ test('a record that is too large is not sent', async () => {
   const outcome = await sink.send(batch, never);
   assert.equal(shortly(outcome), 'too-large too-large');
   assert.match(problemOf(outcome).what, /1025 .* 1024/);
+  await sink.close();
+});
+
+test('the CA of a token end-point that changes on disk is taken over, also without TLS to the brokers', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const caFile = join(folder, 'token-ca.pem');
+  writeFileSync(caFile, makeAuthority('First CA').certificate);
+  const auth = {
+    type: 'oauth2',
+    tokenUrl: 'https://auth.invalid/token',
+    clientId: 'app',
+    clientSecret: { file: join(folder, 'password') },
+    scope: '',
+    audience: '',
+    clientAuthentication: 'basic',
+  } as const;
+  const logged: Logged[] = [];
+  const changes: KafkaChanges = { tls: { caFile }, sasl: { mechanism: 'oauthbearer', auth } };
+  const sink = kafkaSink(kafkaSettings(['127.0.0.1:9'], 'calls', changes), logged);
+  const look = async (): Promise<string[]> => {
+    t.mock.timers.tick(5000);
+    await new Promise((resolve) => setImmediate(resolve));
+    return logged.splice(0).map(({ message }) => message);
+  };
+  assert.deepEqual(await look(), []);
+  writeFileSync(caFile, `${makeAuthority('Second CA').certificate}\n`);
+  assert.deepEqual(await look(), ['certificates were read anew']);
+  writeFileSync(caFile, 'torn');
+  assert.deepEqual(await look(), ['new certificates cannot be used; those of before stay']);
   await sink.close();
 });
 

@@ -18,7 +18,7 @@ import { FailureError } from '../failure.ts';
 import { aborted } from '../problems.ts';
 import type { Outcome, ProbeStep, Problem, Sink } from '../sink.ts';
 import { TlsFiles } from '../tls-options.ts';
-import type { SinkContext } from './http-sink.ts';
+import { FileWatch } from './file-watch.ts';
 import { KafkaClient, type Topic } from './kafka-client.ts';
 import { KafkaFault } from './kafka-fault.ts';
 import { Lane, type Plan, planOf, type Share } from './kafka-lane.ts';
@@ -29,10 +29,10 @@ import { NO_PRODUCER, type Producer, type SharedHeaders, sharedHeaders } from '.
 import { type Sasl, saslOf } from './kafka-sasl.ts';
 import { sendShares } from './kafka-shares.ts';
 import { tlsFailure } from './kafka-tls.ts';
+import { filledHeaders, type SinkContext } from './sink-context.ts';
 
 /** Tries within one `send`, and the pauses between them: long enough for a leader that moves as planned. */
 const PAUSES_MS = [100, 300, 900];
-const WATCH_INTERVAL_MS = 5_000;
 /** Headers and lengths around a record: its part of a batch that must not be larger than messageBytesMax. */
 const OVERHEAD_SHARE = 0.9;
 
@@ -57,7 +57,7 @@ class KafkaSink implements Sink {
   readonly #words: KafkaWords;
   readonly #tls: TlsFiles | null;
   readonly #sasl: Sasl | null;
-  readonly #watch: NodeJS.Timeout;
+  readonly #watch: FileWatch;
   readonly #lanes: Lane[] = [];
   #client: Promise<KafkaClient> | null = null;
   #isIdempotent: boolean;
@@ -96,9 +96,11 @@ class KafkaSink implements Sink {
       compression: settings.compression,
       bootstrap: settings.brokers,
     };
-    this.#watch = setInterval(() => void this.#lookAtFiles(), WATCH_INTERVAL_MS);
-    this.#watch.unref();
-    if (this.#tls?.problem) this.#warn('its certificates cannot be used', this.#tls.problem);
+    this.#watch = new FileWatch(name, context.log, {
+      hasChanged: () => this.#tls?.hasChanged() === true || this.#sasl?.hasChanged() === true,
+      reload: () => this.reload(),
+    });
+    if (this.#tls?.problem) this.#watch.warnAtStart(this.#tls.problem);
   }
 
   async send(batch: Batch, signal: AbortSignal): Promise<Outcome> {
@@ -150,7 +152,7 @@ class KafkaSink implements Sink {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearInterval(this.#watch);
+    this.#watch.close();
     this.#dropClient();
     await this.#sasl?.close();
   }
@@ -327,26 +329,7 @@ class KafkaSink implements Sink {
   }
 
   #headers(batch: Batch): SharedHeaders {
-    const values: Readonly<Record<string, string>> = {
-      batch: batch.id,
-      records: String(batch.records.length),
-      sensor: this.#context.sensorId,
-      sink: this.#name,
-    };
-    const own = Object.entries(this.#settings.headers).map(
-      ([name, template]) => [name, template.replace(/\{(batch|records|sensor|sink)\}/g, (_all, key: string) => values[key])] as const,
-    );
+    const own = filledHeaders(this.#settings.headers, batch, this.#name, this.#context);
     return sharedHeaders([['earshot-batch', batch.id], ...own]);
-  }
-
-  async #lookAtFiles(): Promise<void> {
-    if (this.#tls === null || !this.#tls.hasChanged()) return;
-    const problem = await this.reload();
-    if (problem === null) this.#context.log.info('certificates were read anew', { sink: this.#name });
-    else this.#warn('new certificates cannot be used; those of before stay', problem);
-  }
-
-  #warn(message: string, { code, what, next }: Problem): void {
-    this.#context.log.warn(message, { sink: this.#name, code, what, next });
   }
 }

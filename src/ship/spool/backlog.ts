@@ -83,7 +83,7 @@ async function addSegment(
   keys: NonNullable<OfflineOptions['keys']>,
 ): Promise<number> {
   const table = segment.pipelines ?? [];
-  const parts = sums.map((sum) => ({ sum, routes: routesIn(table, sum.reader) }));
+  const parts = sums.map((sum) => ({ sum, routes: routesIn(table, sum.reader, segment.sinks) }));
   const add = (sum: Sum, share: { readonly records: number; readonly bytes: number }, acceptedAtMs: number): void => {
     if (share.records === 0) return;
     sum.queued += share.records;

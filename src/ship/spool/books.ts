@@ -4,14 +4,21 @@
  *   acked                         position
  *     |  frames that it was given   |  frames that it has not seen
  *     +-----------------------------+---------------------------->
+ *
+ * Of a frame that was given, its index is kept, which is 8 bytes a record, and not the records: whoever holds back one of
+ * them while thousands behind it are done with does not keep those in memory.
  */
-import type { Frame } from '../record-source.ts';
 import { goesTo, type Routes } from '../routes.ts';
 import type { Segment } from './segment.ts';
 
 /** A frame that it was given; what is left of it. */
 export interface Given {
-  readonly frame: Frame;
+  /** As it was given: without what was acked before. */
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly acceptedAtMs: number;
+  /** Length and routes of each record. */
+  readonly index: Int32Array;
   readonly routes: Routes;
   /** Where it lies: once it is stored, the books of the segment count it too. */
   readonly home: { readonly segment: Segment | null };
@@ -101,8 +108,8 @@ export class ReaderBooks {
       this.#settle(done, done.records, done.bytes);
     }
     const first = this.given[0];
-    if (first !== undefined && upTo >= first.frame.firstSequence) {
-      const { records, bytes } = ownShareBetween(first.frame.index, first.frame.firstSequence, first.ackedSequence, upTo, first.routes);
+    if (first !== undefined && upTo >= first.firstSequence) {
+      const { records, bytes } = ownShareBetween(first.index, first.firstSequence, first.ackedSequence, upTo, first.routes);
       this.#settle(first, records, bytes);
       first.records -= records;
       first.bytes -= bytes;
@@ -145,7 +152,7 @@ export class ReaderBooks {
 
   /** Everything up to that sequence is gone: it is neither waited for nor acked any more. */
   skip(sequence: number): void {
-    while (this.given.length > 0 && this.given[0].frame.firstSequence <= sequence) this.given.shift();
+    while (this.given.length > 0 && this.given[0].firstSequence <= sequence) this.given.shift();
     this.position = Math.max(this.position, sequence);
     if (this.holdSequence <= sequence) this.holdSequence = Number.POSITIVE_INFINITY;
     this.moveCursor();

@@ -33,6 +33,8 @@ export class Contents {
   readonly held: HeldFrames;
   readonly pipelines: readonly string[];
   readonly pipelinesId: number;
+  /** Names of the sinks of each pipeline. */
+  readonly sinks: readonly (readonly string[])[];
   readonly keys: SpoolKeys;
   offered = 0;
   accepted = 0;
@@ -44,7 +46,7 @@ export class Contents {
   storedSequence: number;
   /** How many were stored up to there, ever. */
   storedRecords = 0;
-  /** Since when data goes unsent, and why; told to operators. */
+  /** Why data went unsent since it was last asked; "" when none did. Told to operators. */
   expired: DropReason | '' = '';
   readonly #waiters: (() => void)[] = [];
   #timesTooOld = 0;
@@ -63,6 +65,7 @@ export class Contents {
       const known = reader.pipelines.filter((pipeline) => pipelines.includes(pipeline));
       return new ReaderBooks(i, reader.name, known, routesIn(pipelines, reader));
     });
+    this.sinks = pipelines.map((name) => readers.filter((reader) => reader.pipelines.includes(name)).map((reader) => reader.name));
     this.lastSequence = sequences.last;
     this.acceptedSequence = sequences.last;
     this.storedSequence = sequences.stored;

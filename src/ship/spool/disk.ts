@@ -85,6 +85,11 @@ export class SpoolDisk {
     this.writer.retry();
   }
 
+  /** Room beyond the quota, until the answer is called. */
+  lendRoom(): () => void {
+    return this.#quota.lendRoom();
+  }
+
   /** Writes and syncs what waits, tries again until then (wall clock), and writes the cursors. */
   async close(untilAtMs: number): Promise<void> {
     const { contents, timers, log } = this.#options;

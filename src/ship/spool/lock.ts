@@ -39,10 +39,16 @@ export function spoolUnwritable(directory: string, error: unknown): SensorError 
   return new SensorError(
     'spool-unwritable',
     `Cannot write the spool ${directory}`,
-    reasonOf(error),
+    `${reasonOf(error)}${fileOf(directory, error)}`,
     codeOf(error) === 'ENOSPC'
       ? 'Free some space on its filesystem, or name another directory in spool.directory.'
-      : 'Give the user of the sensor that directory (chown), or name another one in spool.directory.',
+      : 'Give the user of the sensor that directory with all that is in it (chown -R), or name another one in spool.directory.',
     error,
   );
+}
+
+/** The file that an error is about, behind a reason: " (/var/lib/earshot/spool/state)"; "" for the directory itself. */
+export function fileOf(directory: string, error: unknown): string {
+  const path = error instanceof Error && 'path' in error ? String(error.path) : '';
+  return path.startsWith(`${directory}/`) ? ` (${path})` : '';
 }

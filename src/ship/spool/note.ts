@@ -1,6 +1,6 @@
 /**
  * A note: one line of text with a checksum. Everything of the spool but its frames is written so, and a person can read
- * it: the first line of a segment, its last one, the cursors, the state.
+ * it: the first line of a segment, its last one, the cursors, the state, known holes.
  *
  *   earshot-spool cursor 1 5f0c12ab {"name":"platform","ackedSequence":4711}\n
  *                 |      | |        +-- JSON
@@ -21,7 +21,7 @@ const MARK = 'earshot-spool ';
 const END_MARK = `${MARK}segment-end `;
 const LINE_FEED = 0x0a;
 
-export type NoteKind = 'segment' | 'segment-end' | 'cursor' | 'state';
+export type NoteKind = 'segment' | 'segment-end' | 'cursor' | 'state' | 'holes';
 export type NoteFields = Readonly<Record<string, unknown>>;
 
 export interface Note {

@@ -1,18 +1,20 @@
 /**
- * What can be done with a spool from outside: look at it, beside a running sensor too; mend it, take the records out,
- * throw them away, when none runs.
+ * What can be done with a spool from outside: look at it, beside a running sensor too; take the records out, throw them
+ * away, when none runs; mend it (repair.ts).
  */
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { codeOf, reasonOf, SensorError } from '../../base/errors.ts';
 import type { Files, OpenFile } from '../files.ts';
 import { nodeFiles } from '../node-files.ts';
+import { listOrNone, namesIn, requireSpool } from './find-spool.ts';
 import { type FrameContent, openPayload } from './frame.ts';
+import { HOLES, type Hole, isKnown, readHoles } from './holes.ts';
 import { noKeys, type SpoolKeys } from './keys.ts';
-import { LOCK, lockSpool } from './lock.ts';
-import { type Cursor, cursorPath, MarkWriter, noMarks, readCursors, readMarks } from './marks.ts';
-import { QUARANTINE, Quarantine } from './quarantine.ts';
-import { endNote, readNotes, Segment, segmentSequence, startNote } from './segment.ts';
-import { isLeftover, writeAll } from './small-file.ts';
+import { LOCK, lockSpool, spoolUnwritable } from './lock.ts';
+import { type Cursor, cursorPath, MarkWriter, noMarks, readCursors, readMarks, type SpoolMarks } from './marks.ts';
+import { QUARANTINE } from './quarantine.ts';
+import type { FoundFrame } from './scanner.ts';
+import { readNotes, Segment, segmentSequence } from './segment.ts';
 import { SegmentWalk } from './walk.ts';
 
 export interface OfflineOptions {
@@ -33,6 +35,8 @@ export interface SegmentReport {
   readonly records: number;
   readonly firstSequence: number;
   readonly lastSequence: number;
+  /** Records that were ever stored, up to its last one: numbers may be far ahead of them. */
+  readonly recordsUpTo: number;
   readonly oldestAtMs: number;
   readonly newestAtMs: number;
   /** "" when it is not encrypted. */
@@ -52,6 +56,9 @@ export interface SpoolReport {
   readonly bytes: number;
   readonly records: number;
   readonly quarantinedFiles: number;
+  /** What was missing or damaged at a repair, and records in it: no problems any more. */
+  readonly knownHoles: number;
+  readonly knownMissing: number;
   /** Of the whole, and of all segments with their names. */
   readonly problems: readonly string[];
 }
@@ -67,29 +74,17 @@ export async function verifySpool(directory: string, options: OfflineOptions = {
 }
 
 async function inspect(directory: string, { files = nodeFiles, keys = noKeys }: OfflineOptions, isDeep: boolean): Promise<SpoolReport> {
+  await requireSpool(files, directory);
   const names = await namesIn(files, directory);
   const usedBy = await userOf(files, directory);
-  const problems: string[] = [];
-  const segments: SegmentReport[] = [];
-  const marks = await readMarks(files, directory);
-  if (marks === null && names.length > 0) problems.push('the file "state" is missing or damaged');
-  let lastSequence = marks?.removedSequence ?? 0;
-  let stored = marks?.removedRecords ?? 0;
-  const found = names.filter((name) => segmentSequence(name) >= 0);
-  for (const name of found) {
-    const report = await inspectSegment(files, directory, name, keys, isDeep, usedBy >= 0 && name === found.at(-1));
-    if (report === null) continue;
-    const { segment, own } = report;
-    const missing = segment.recordsBefore - stored;
-    if (segment.previousSequence > lastSequence && missing > 0) problems.push(`${missing} records are missing before ${name}`);
-    lastSequence = Math.max(lastSequence, segment.lastSequence);
-    stored = Math.max(stored, segment.recordsUpTo);
-    problems.push(...own.map((problem) => `${name}: ${problem}`));
-    segments.push(reportOf(segment, own));
-  }
-  if (marks !== null && marks.storedSequence > lastSequence && marks.storedRecords > stored) {
-    problems.push(`${marks.storedRecords - stored} records are missing at the end`);
-  }
+  const { marks, found, gaps } = await lookThrough(files, directory, names, { keys, isDeep, isUsed: usedBy >= 0 });
+  const holes = await readHoles(files, directory);
+  // What was removed on purpose has taken its holes with it.
+  const known = holes.filter(({ upToSequence }) => upToSequence > (marks?.removedSequence ?? 0));
+  const problems = marks === null ? ['the file "state" is missing or damaged'] : [];
+  for (const { segment, own } of found) problems.push(...own.map((problem) => `${segment.name}: ${problem}`));
+  for (const gap of gaps) if (!isKnown(gap, holes)) problems.push(`${gap.in}${gap.records} records are missing ${gap.place}`);
+  const segments = found.map(({ segment, own }) => reportOf(segment, own));
   return {
     directory,
     usedBy,
@@ -98,8 +93,63 @@ async function inspect(directory: string, { files = nodeFiles, keys = noKeys }: 
     bytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
     records: segments.reduce((sum, { records }) => sum + records, 0),
     quarantinedFiles: (await listOrNone(files, join(directory, QUARANTINE))).length,
+    knownHoles: known.length,
+    knownMissing: known.reduce((sum, { records }) => sum + records, 0),
     problems,
   };
+}
+
+/** Records that are missing, and where that was seen. */
+export interface Gap extends Hole {
+  /** "" or the segment, with a colon. */
+  readonly in: string;
+  readonly place: string;
+}
+
+export interface Looked {
+  /** Null when it is missing or damaged. */
+  readonly marks: SpoolMarks | null;
+  /** What is wrong with each segment, but for what is missing. */
+  readonly found: readonly { readonly segment: Segment; readonly own: readonly string[] }[];
+  readonly gaps: readonly Gap[];
+}
+
+export interface LookOptions {
+  readonly keys: SpoolKeys;
+  /** Every frame is read. */
+  readonly isDeep: boolean;
+  /** A sensor writes the last segment. */
+  readonly isUsed: boolean;
+}
+
+export async function lookThrough(
+  files: Files,
+  directory: string,
+  names: readonly string[],
+  { keys, isDeep, isUsed }: LookOptions,
+): Promise<Looked> {
+  const marks = await readMarks(files, directory);
+  const found: { segment: Segment; own: string[] }[] = [];
+  const gaps: Gap[] = [];
+  let lastSequence = marks?.removedSequence ?? 0;
+  let stored = marks?.removedRecords ?? 0;
+  const missing = (upToSequence: number, recordsBefore: number, place: string): void => {
+    const records = recordsBefore - stored;
+    if (upToSequence > lastSequence && records > 0) gaps.push({ afterSequence: lastSequence, upToSequence, records, in: '', place });
+  };
+  const segmentNames = names.filter((name) => segmentSequence(name) >= 0);
+  for (const name of segmentNames) {
+    const seen = await inspectSegment(files, directory, name, keys, isDeep, isUsed && name === segmentNames.at(-1));
+    if (seen === null) continue;
+    const { segment, own } = seen;
+    missing(segment.previousSequence, segment.recordsBefore, `before ${name}`);
+    gaps.push(...seen.gaps);
+    lastSequence = Math.max(lastSequence, segment.lastSequence);
+    stored = Math.max(stored, segment.recordsUpTo);
+    found.push({ segment, own });
+  }
+  if (marks !== null) missing(marks.storedSequence, marks.storedRecords, 'at the end');
+  return { marks, found, gaps };
 }
 
 /** Null when it has gone in the meantime. */
@@ -110,16 +160,17 @@ async function inspectSegment(
   keys: SpoolKeys,
   isDeep: boolean,
   isWritten: boolean,
-): Promise<{ readonly segment: Segment; readonly own: string[] } | null> {
+): Promise<{ readonly segment: Segment; readonly own: string[]; readonly gaps: Gap[] } | null> {
   const segment = new Segment(directory, segmentSequence(name));
   const own: string[] = [];
+  const gaps: Gap[] = [];
   let file: OpenFile | null = null;
   try {
     file = await files.open(segment.path, false);
     await readNotes(segment, file);
     if (segment.pipelines === null) own.push('the names of its pipelines are damaged');
     if (!segment.hasEnd && !isWritten) own.push(NOT_CLOSED);
-    if (isDeep || !segment.hasEnd) await walkAll(segment, file, keys, own, isWritten);
+    if (isDeep || !segment.hasEnd) await walkAll(segment, file, keys, { own, gaps }, isWritten);
   } catch (error) {
     if (error instanceof SensorError) throw error;
     if (codeOf(error) === 'ENOENT') return null;
@@ -127,31 +178,39 @@ async function inspectSegment(
   } finally {
     await file?.close();
   }
-  return { segment, own };
+  return { segment, own, gaps };
 }
 
-async function walkAll(segment: Segment, file: OpenFile, keys: SpoolKeys, own: string[], isWritten: boolean): Promise<void> {
+async function walkAll(
+  segment: Segment,
+  file: OpenFile,
+  keys: SpoolKeys,
+  { own, gaps }: { readonly own: string[]; readonly gaps: Gap[] },
+  isWritten: boolean,
+): Promise<void> {
   const walk = new SegmentWalk(file, segment);
   const isOpen = !segment.hasEnd;
   let end = segment.dataAt;
   for (let found = await walk.next(); found !== null; found = await walk.next()) {
-    if (found.kind === 'gap') own.push(`${found.records} records are missing behind ${found.afterSequence}`);
+    if (found.kind === 'gap') gaps.push({ ...found, in: `${segment.name}: `, place: `behind ${found.afterSequence}` });
     else if (found.kind === 'damage') {
       // Where a running sensor writes there may be a part of a frame.
       if (!(isWritten && found.isLast)) own.push(`${found.end - found.at} bytes at ${found.at} are damaged`);
     } else {
-      const { head, isWhole, headBytes, payload } = found;
       end = found.end;
-      if (isOpen) segment.add(head, head.previousSequence, head.recordsBefore);
-      const canOpen = head.keyId === '' || keys.byId.has(head.keyId);
-      if (!isWhole || (canOpen && openPayload(head, headBytes, payload, keys) === null)) {
-        own.push(`the frame of ${head.count} records at ${found.at} is damaged`);
-      }
+      if (isOpen) segment.add(found.head, found.head.previousSequence, found.head.recordsBefore);
+      if (!isReadable(found, keys)) own.push(`the frame of ${found.head.count} records at ${found.at} is damaged`);
     }
   }
   if (isOpen) segment.dataEnd = end;
   const rest = isOpen ? null : walk.rest();
-  if (rest !== null) own.push(`${rest.records} records are missing at its end`);
+  if (rest !== null) gaps.push({ ...rest, in: `${segment.name}: `, place: 'at its end' });
+}
+
+/** Whether its records can be read, as far as the keys that are given tell. */
+export function isReadable({ head, isWhole, headBytes, payload }: FoundFrame, keys: SpoolKeys): boolean {
+  if (!isWhole) return false;
+  return (head.keyId !== '' && !keys.byId.has(head.keyId)) || openPayload(head, headBytes, payload, keys) !== null;
 }
 
 function reportOf(segment: Segment, problems: readonly string[]): SegmentReport {
@@ -161,96 +220,9 @@ function reportOf(segment: Segment, problems: readonly string[]): SegmentReport 
     for (const [routes, tally] of segment.tallies) if (routes >= 0 && (routes & (1 << i)) !== 0) records += tally.records;
     recordsByPipeline[name] = records;
   }
-  const { name, bytes, frames, records, firstSequence, lastSequence, oldestAtMs, newestAtMs, keyId } = segment;
-  return { name, bytes, frames, records, firstSequence, lastSequence, oldestAtMs, newestAtMs, keyId, recordsByPipeline, problems };
-}
-
-/**
- * Writes every segment that is damaged or was not closed anew, with the frames that are whole; what is damaged goes into
- * quarantine/. What is missing stays missing, and the next start counts it. Throws SensorError: spool-locked,
- * spool-missing, spool-newer.
- */
-export async function repairSpool(
-  directory: string,
-  { files = nodeFiles }: OfflineOptions = {},
-): Promise<{ readonly mended: readonly string[] }> {
-  const names = await namesIn(files, directory);
-  const lock = await lockSpool(files, directory);
-  try {
-    const quarantine = new Quarantine(files, directory);
-    const mended: string[] = [];
-    for (const name of names) {
-      if (isLeftover(name)) await files.remove(join(directory, name));
-      if (segmentSequence(name) < 0) continue;
-      if (await repairSegment(files, directory, name, quarantine)) mended.push(name);
-    }
-    await files.syncDirectory(directory);
-    return { mended };
-  } finally {
-    await lock.release();
-  }
-}
-
-async function repairSegment(files: Files, directory: string, name: string, quarantine: Quarantine): Promise<boolean> {
-  const segment = new Segment(directory, segmentSequence(name));
-  const file = await files.open(segment.path, false);
-  try {
-    const { reservedSequence } = await readNotes(segment, file);
-    // Without the names nobody knows whose the records are; a start that has the same names does.
-    if (segment.pipelines === null) return false;
-    const whole: { readonly at: number; readonly end: number }[] = [];
-    const copy = new Segment(directory, segment.firstSequence);
-    let isDamaged = !segment.hasEnd || segment.dataAt === 0;
-    const walk = new SegmentWalk(file, segment);
-    for (let found = await walk.next(); found !== null; found = await walk.next()) {
-      if (found.kind === 'gap') continue;
-      if (found.kind === 'frame' && found.isWhole) {
-        copy.add(found.head, found.head.previousSequence, found.head.recordsBefore);
-        whole.push({ at: found.at, end: found.end });
-        continue;
-      }
-      isDamaged = true;
-      await quarantine.keep(file, segment, found.at, found.end);
-    }
-    if (!isDamaged) return false;
-    copy.pipelines = segment.pipelines;
-    copy.keyId = segment.keyId;
-    copy.begunAtMs = segment.begunAtMs;
-    if (whole.length > 0) await rewrite(files, file, copy, whole, reservedSequence);
-    else await files.remove(segment.path);
-    return true;
-  } finally {
-    await file.close();
-  }
-}
-
-async function rewrite(
-  files: Files,
-  from: OpenFile,
-  segment: Segment,
-  frames: readonly { readonly at: number; readonly end: number }[],
-  reservedSequence: number,
-): Promise<void> {
-  const path = `${segment.path}.new`;
-  const file = await files.open(path, true);
-  try {
-    await file.truncate(0);
-    const start = startNote(segment.pipelines ?? [], segment.keyId, segment.begunAtMs, reservedSequence);
-    await writeAll(file, start, 0);
-    let at = start.length;
-    for (const frame of frames) {
-      const bytes = Buffer.alloc(frame.end - frame.at);
-      await from.read(bytes, frame.at);
-      await writeAll(file, bytes, at);
-      at += bytes.length;
-    }
-    await writeAll(file, endNote(segment), at);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await files.rename(path, segment.path);
-  await files.syncDirectory(dirname(segment.path));
+  const { name, bytes, frames, records, firstSequence, lastSequence, recordsUpTo, oldestAtMs, newestAtMs, keyId } = segment;
+  const sums = { name, bytes, frames, records, firstSequence, lastSequence, recordsUpTo, oldestAtMs, newestAtMs, keyId };
+  return { ...sums, recordsByPipeline, problems };
 }
 
 /**
@@ -263,9 +235,10 @@ export async function exportRecords(
   out: (lines: Uint8Array) => Promise<void>,
   { files = nodeFiles, keys = noKeys, choose = null }: OfflineOptions & { readonly choose?: RecordChoice | null } = {},
 ): Promise<{ readonly records: number; readonly corruptFrames: number }> {
-  const names = await namesIn(files, directory);
+  await requireSpool(files, directory);
   const lock = await lockSpool(files, directory);
   try {
+    const names = await namesIn(files, directory);
     let records = 0;
     let corruptFrames = 0;
     for (const name of names.filter((each) => segmentSequence(each) >= 0)) {
@@ -318,9 +291,10 @@ export async function purgeSpool(
   directory: string,
   { files = nodeFiles }: OfflineOptions = {},
 ): Promise<{ readonly segments: number; readonly bytes: number }> {
-  const names = await namesIn(files, directory);
+  await requireSpool(files, directory);
   const lock = await lockSpool(files, directory);
   try {
+    const names = await namesIn(files, directory);
     const found = names.filter((name) => segmentSequence(name) >= 0);
     const marks = (await readMarks(files, directory)) ?? noMarks;
     const cursors = [...(await readCursors(files, directory, names)).values()];
@@ -338,34 +312,15 @@ export async function purgeSpool(
     await new MarkWriter(files, directory).write({ reservedSequence: used, ...removed }, []);
     for (const name of found) await files.remove(join(directory, name));
     for (const { name } of cursors) await files.remove(cursorPath(directory, name));
+    await files.remove(join(directory, HOLES));
     const aside = join(directory, QUARANTINE);
     for (const name of await listOrNone(files, aside)) await files.remove(join(aside, name));
     await files.syncDirectory(directory);
     return { segments: found.length, bytes };
+  } catch (error) {
+    throw error instanceof SensorError ? error : spoolUnwritable(directory, error);
   } finally {
     await lock.release();
-  }
-}
-
-async function namesIn(files: Files, directory: string): Promise<string[]> {
-  try {
-    return (await files.list(directory)).sort();
-  } catch (error) {
-    throw new SensorError(
-      'spool-missing',
-      `Cannot read a spool in ${directory}`,
-      reasonOf(error),
-      'Name the directory that spool.directory of the sensor names, as a user who may read it.',
-      error,
-    );
-  }
-}
-
-async function listOrNone(files: Files, directory: string): Promise<string[]> {
-  try {
-    return await files.list(directory);
-  } catch {
-    return [];
   }
 }
 

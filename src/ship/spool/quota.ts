@@ -1,5 +1,6 @@
 /**
- * Lets the oldest go: what all readers have acked, and beyond the quota (bytes, age) what they have not. Always whole
+ * Lets the oldest go: what all readers have acked (and nobody may come back for), and beyond the quota (bytes, age) what they
+ * have not. Always whole
  * segments, the oldest first; the one that is being written stays, so that a quota smaller than one frame holds the
  * newest frame. What a reader had not acked of a segment is counted as expired for this reader, exactly.
  *
@@ -10,6 +11,7 @@ import type { Files } from '../files.ts';
 import { type Contents, type DropReason, HOUR_MS, TOO_OLD_TIMES } from './contents.ts';
 import type { SpoolLogger } from './logger.ts';
 import { type Segment, segmentSequence } from './segment.ts';
+import { giveUpUnclaimed } from './unclaimed.ts';
 
 export interface QuotaOptions {
   readonly files: Files;
@@ -30,6 +32,9 @@ export class Quota {
   /** Dropped, and not yet removed. */
   #dropped: Segment[] = [];
   #removing: Promise<void> = Promise.resolve();
+  /** What may lie there beyond the quota. */
+  #lentBytes = 0;
+  #isLending = false;
 
   constructor(options: QuotaOptions, removed: { readonly removedSequence: number; readonly removedRecords: number }) {
     this.#options = options;
@@ -37,10 +42,31 @@ export class Quota {
     this.removedRecords = removed.removedRecords;
   }
 
+  /**
+   * For who writes again behind what he takes away in front, and must lose nothing by it: room for two segments beyond the
+   * quota, the one that is written again and its copy, until the answer is called. What is too much then stays as well, until other
+   * things go.
+   */
+  lendRoom(): () => void {
+    const { segments } = this.#options.contents;
+    this.#isLending = true;
+    this.#lentBytes = 2 * Math.max(0, ...segments.map(({ bytes }) => bytes));
+    return () => {
+      this.#isLending = false;
+    };
+  }
+
+  get #bytesMax(): number {
+    const { contents, bytesMax } = this.#options;
+    if (!this.#isLending) this.#lentBytes = Math.max(0, Math.min(this.#lentBytes, contents.bytes - bytesMax));
+    return bytesMax + this.#lentBytes;
+  }
+
   /** Room for that many bytes more. */
   async makeRoom(bytes: number): Promise<void> {
-    const { contents, bytesMax } = this.#options;
+    const { contents } = this.#options;
     this.#dropDone();
+    const bytesMax = this.#bytesMax;
     for (let oldest = this.#oldest(); oldest !== null && contents.bytes + bytes > bytesMax; oldest = this.#oldest()) {
       this.#drop(oldest, 'quota');
     }
@@ -49,8 +75,10 @@ export class Quota {
 
   /** Once a second. */
   async tick(nowMs: number): Promise<void> {
-    const { contents, bytesMax, ageHoursMax } = this.#options;
+    const { contents, ageHoursMax, log } = this.#options;
+    giveUpUnclaimed(contents, nowMs, log);
     this.#dropDone();
+    const bytesMax = this.#bytesMax;
     for (let oldest = this.#oldest(); oldest !== null && contents.bytes > bytesMax; oldest = this.#oldest()) this.#drop(oldest, 'quota');
     for (let oldest = this.#oldest(); oldest !== null; oldest = this.#oldest()) {
       oldest.timesTooOld = nowMs - oldest.newestAtMs > ageHoursMax * HOUR_MS ? oldest.timesTooOld + 1 : 0;

@@ -2,23 +2,25 @@
  * A reader of the spool: frames in their order, from memory where they still are there, else from the disk. It waits for
  * the next frame that is accepted; nothing is given before it is.
  */
-import { codeOf } from '../../base/errors.ts';
+import { codeOf, reasonOf } from '../../base/errors.ts';
 import type { Files, OpenFile } from '../files.ts';
 import type { Frame, RecordSource } from '../record-source.ts';
 import type { Timers } from '../timers.ts';
 import { ownShare, ownShareBetween, type ReaderBooks } from './books.ts';
 import type { Contents } from './contents.ts';
 import { type FrameContent, openPayload } from './frame.ts';
+import { mapped, withoutFirst } from './frame-for-reader.ts';
 import type { SpoolLogger } from './logger.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { FoundFrame } from './scanner.ts';
 import type { Segment } from './segment.ts';
 import type { ReaderLedger } from './state.ts';
+import { withUnreadable } from './unreadable.ts';
 import { type Found, SegmentWalk } from './walk.ts';
 
-/** How often, and how long apart, a segment that cannot be read is tried again before it is given up. */
-const READ_TIMES = 3;
-const READ_AGAIN_MS = 1000;
+/** How long after a read that failed the next one is tried: twice as long each time. It is tried without end (unreadable.ts). */
+const READ_AGAIN_MS_MIN = 1000;
+const READ_AGAIN_MS_MAX = 30_000;
 
 export interface ReaderContext {
   readonly files: Files;
@@ -28,6 +30,9 @@ export interface ReaderContext {
   readonly log: SpoolLogger;
   /** Something is wrong with a segment: nothing more is to be written into it. */
   readonly onDamage: (segment: Segment) => void;
+  readonly onAck: () => void;
+  /** The fault of a reader has changed. */
+  readonly onFault: () => void;
 }
 
 interface OpenSegment {
@@ -45,7 +50,8 @@ export class SpoolReader implements RecordSource {
   /** Counts seeks: what was being read is not what is asked for any more. */
   #seeks = 0;
   #isClosed = false;
-  #failures = 0;
+  #againMs = READ_AGAIN_MS_MIN;
+  #fault = '';
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(books: ReaderBooks, context: ReaderContext) {
@@ -66,6 +72,7 @@ export class SpoolReader implements RecordSource {
   /** All records up to that one are done with; no further than frames were given. */
   ack(sequence: number): void {
     this.#books.ack(sequence);
+    this.#context.onAck();
   }
 
   /** Goes back: the next frame is the one that holds that record, or the first that is not acked. */
@@ -74,10 +81,15 @@ export class SpoolReader implements RecordSource {
     const position = Math.max(books.ackedSequence, Math.min(sequence - 1, books.position));
     if (position === books.position) return;
     this.#seeks++;
-    const from = books.given.findIndex(({ lastOwnSequence, frame }) => Math.max(lastOwnSequence, lastOf(frame)) > position);
+    const from = books.given.findIndex(({ lastSequence }) => lastSequence > position);
     if (from >= 0) books.given.splice(from);
     books.position = position;
     this.#context.contents.wake();
+  }
+
+  /** Why it does not go on; "" when it does. */
+  get fault(): string {
+    return this.#fault;
   }
 
   state(): ReaderLedger {
@@ -90,7 +102,7 @@ export class SpoolReader implements RecordSource {
   /** Of what is queued: exact for what it was given and for what is in memory, else by segment. */
   #oldestAtMs(): number {
     const { given, place, position } = this.#books;
-    if (given.length > 0) return given[0].frame.acceptedAtMs;
+    if (given.length > 0) return given[0].acceptedAtMs;
     const { contents } = this.#context;
     const segment = contents.segments.find(({ queued }) => queued[place] > 0);
     if (segment !== undefined && position < contents.held.evictedSequence) return segment.oldestAtMs;
@@ -154,7 +166,7 @@ export class SpoolReader implements RecordSource {
     try {
       const open = await this.#openSegment(segment);
       const found = await open.walk.next();
-      this.#failures = 0;
+      this.#works();
       if (seeks !== this.#seeks || segment.isRemoved || this.#isClosed) {
         await this.#closeSegment();
         return null;
@@ -171,7 +183,8 @@ export class SpoolReader implements RecordSource {
     const seeks = this.#seeks;
     if (this.#open?.segment === segment && this.#open.seeks === seeks) return this.#open;
     await this.#closeSegment();
-    const file = await this.#context.files.open(segment.path, false);
+    const { files, timers } = this.#context;
+    const file = withUnreadable(await files.open(segment.path, false), segment.unreadable, timers);
     this.#open = { segment, file, walk: new SegmentWalk(file, segment), seeks };
     return this.#open;
   }
@@ -210,7 +223,7 @@ export class SpoolReader implements RecordSource {
     const isWanted = ownShare(head.tallies, segment.routes[books.place]).records > 0;
     const content = isWhole && isWanted ? openPayload(head, headBytes, payload, contents.keys) : null;
     if (content !== null) {
-      const frame = this.#give(mapped(content, segment, contents.pipelines), head, { segment });
+      const frame = this.#give(mapped(content, segment, contents.pipelines, books), head, { segment });
       books.position = head.lastSequence;
       books.moveCursor();
       return frame;
@@ -237,7 +250,10 @@ export class SpoolReader implements RecordSource {
     if (share.records === 0) return null;
     const frame = withoutFirst(content, firstSequence, acked + 1 - firstSequence, acceptedAtMs);
     books.given.push({
-      frame,
+      firstSequence: frame.firstSequence,
+      lastSequence,
+      acceptedAtMs,
+      index: frame.index,
       routes,
       home,
       lastOwnSequence: share.lastSequence,
@@ -283,66 +299,58 @@ export class SpoolReader implements RecordSource {
     await quarantine?.keep(file, segment, at, end);
   }
 
+  /** Only that the file is gone says something of what was in it; for all else it is asked again. */
   async #failed(segment: Segment, error: unknown): Promise<void> {
     const { contents, log, onDamage } = this.#context;
+    if (segment.isRemoved) this.#setFault('');
     if (segment.isRemoved || this.#isClosed) return;
     if (codeOf(error) === 'ENOENT') {
       onDamage(segment);
       if (segment.isSealed) contents.finishMissing(segment, this.#books);
-      else await this.#pause();
+      else await this.#pause(segment);
       return;
     }
-    log.error('a file of the spool cannot be read', { segment: segment.name, error });
-    if (++this.#failures < READ_TIMES) {
-      await this.#pause();
-      return;
-    }
-    this.#failures = 0;
-    onDamage(segment);
-    if (segment.isSealed) contents.finish(segment, this.#books);
-    else this.#books.position = Math.max(this.#books.position, segment.lastSequence);
+    if (this.#fault === '') log.error('a file of the spool cannot be read now, and is tried again', { segment: segment.name, error });
+    this.#setFault(`${segment.path} cannot be read: ${reasonOf(error)}. What ${this.#books.name} gets waits until it can.`);
+    await this.#pause(segment);
   }
 
-  async #pause(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const cancel = this.#context.timers.after(READ_AGAIN_MS, resolve);
-      void this.#context.contents.wait().then(() => {
-        if (!this.#isClosed) return;
-        cancel();
+  #works(): void {
+    this.#againMs = READ_AGAIN_MS_MIN;
+    if (this.#fault === '') return;
+    this.#context.log.info('a file of the spool can be read again', { reader: this.#books.name });
+    this.#setFault('');
+  }
+
+  #setFault(fault: string): void {
+    if (fault === this.#fault) return;
+    this.#fault = fault;
+    this.#context.onFault();
+  }
+
+  /** Until the next try, unless there is nothing to try any more. */
+  async #pause(segment: Segment): Promise<void> {
+    const { timers, contents } = this.#context;
+    const seeks = this.#seeks;
+    let isOver = false;
+    const late = new Promise<void>((resolve) => {
+      const cancel = timers.after(this.#againMs, () => {
+        isOver = true;
         resolve();
       });
+      const look = async (): Promise<void> => {
+        while (!isOver) {
+          await contents.wait();
+          if (!this.#isClosed && !segment.isRemoved && seeks === this.#seeks) continue;
+          isOver = true;
+          cancel();
+          resolve();
+        }
+      };
+      void look();
     });
+    this.#againMs = Math.min(READ_AGAIN_MS_MAX, this.#againMs * 2);
+    await late;
+    if (segment.isRemoved) this.#setFault('');
   }
-}
-
-function lastOf(frame: Frame): number {
-  return frame.firstSequence + frame.count - 1;
-}
-
-/** The same records with the routes as the pipelines are numbered now; those of pipelines that are gone have none. */
-function mapped(content: FrameContent, segment: Segment, pipelines: readonly string[]): FrameContent {
-  const table = segment.pipelines ?? [];
-  if (table.length === pipelines.length && table.every((name, i) => name === pipelines[i])) return content;
-  const bits = table.map((name) => (pipelines.includes(name) ? 1 << pipelines.indexOf(name) : 0));
-  const index = Int32Array.from(content.index);
-  for (let i = 1; i < index.length; i += 2) {
-    // A word below 0 means one sink, by its name.
-    if (index[i] < 0) continue;
-    let routes = 0;
-    for (let bit = 0; bit < bits.length; bit++) if ((index[i] & (1 << bit)) !== 0) routes |= bits[bit];
-    index[i] = routes;
-  }
-  return { bytes: content.bytes, index };
-}
-
-function withoutFirst({ bytes, index }: FrameContent, firstSequence: number, records: number, acceptedAtMs: number): Frame {
-  let at = 0;
-  for (let i = 0; i < records; i++) at += index[2 * i];
-  return {
-    firstSequence: firstSequence + records,
-    count: index.length / 2 - records,
-    acceptedAtMs,
-    bytes: at === 0 ? bytes : bytes.subarray(at),
-    index: records === 0 ? index : index.subarray(2 * records),
-  };
 }

@@ -1,9 +1,12 @@
 /**
- * What is in the directory at the start, mended as far as it goes. It always comes to an end with something that the
- * sensor can go on with; refused are only a spool of a later version and one whose key is not known.
+ * What is in the directory at the start, mended as far as it goes. Whatever the files hold, it comes to an end with
+ * something that the sensor can go on with. Refused are a spool of a later version, one whose key is not known, and one of
+ * which a file cannot be read for a reason that says nothing of what it holds: nothing is counted or changed for that.
  *
  *   the end of the last segment is torn   cut to the last whole frame: it was not accepted
  *   damage between two frames             skipped, kept in quarantine/, counted
+ *   a block that the disk does not read   tried for a while, then the same; the file stays as it is (unreadable.ts)
+ *   no file under the name of a segment   put into quarantine/
  *   a frame, or a whole segment, is gone  the next frame says what stood before it: counted
  *   a cursor is damaged or gone           its reader begins at the oldest data
  *   a cursor is beyond the data           it stays: the next records get higher numbers, because those are reserved
@@ -14,6 +17,7 @@
 import { join } from 'node:path';
 import { codeOf, SensorError } from '../../base/errors.ts';
 import type { Files, OpenFile } from '../files.ts';
+import type { Timers } from '../timers.ts';
 import { ownShare, ownShareBetween, type ReaderBooks } from './books.ts';
 import { Contents, type ReaderOptions } from './contents.ts';
 import { type FrameHead, openPayload } from './frame.ts';
@@ -24,6 +28,8 @@ import { QUARANTINE, Quarantine } from './quarantine.ts';
 import type { FoundDamage, FoundFrame } from './scanner.ts';
 import { endNote, pipelinesIdOf, readNotes, Segment, segmentSequence } from './segment.ts';
 import { isLeftover, writeAll } from './small-file.ts';
+import { noteUnclaimed } from './unclaimed.ts';
+import { isNoFile, PatientReading, spoolUnreadable } from './unreadable.ts';
 import { type FoundGap, SegmentWalk } from './walk.ts';
 
 export interface RecoverOptions {
@@ -33,6 +39,7 @@ export interface RecoverOptions {
   readonly readers: readonly ReaderOptions[];
   readonly keys: SpoolKeys;
   readonly memoryBytesMax: number;
+  readonly timers: Timers;
   readonly log: SpoolLogger;
 }
 
@@ -51,6 +58,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
 class Recovery {
   readonly #options: RecoverOptions;
   readonly #quarantine: Quarantine;
+  readonly #patient: PatientReading;
   readonly #segments: Segment[] = [];
   #reservedSequence = 0;
   #storedSequence = 0;
@@ -59,10 +67,12 @@ class Recovery {
   constructor(options: RecoverOptions) {
     this.#options = options;
     this.#quarantine = new Quarantine(options.files, options.directory);
+    this.#patient = new PatientReading(options.files, options.timers);
   }
 
   async run(): Promise<Recovered> {
-    const { files, directory, pipelines, readers, keys, memoryBytesMax } = this.#options;
+    const { directory, pipelines, readers, keys, memoryBytesMax } = this.#options;
+    const { files } = this.#patient;
     const names = (await files.list(directory)).sort();
     const saved = await readMarks(files, directory);
     const marks = saved ?? noMarks;
@@ -80,6 +90,7 @@ class Recovery {
     contents.segments.push(...this.#segments);
     const isNew = this.#startReaders(contents, cursors, marks);
     await this.#walkAll(contents);
+    noteUnclaimed(contents, cursors, this.#options);
     this.#countMissing(contents, marks, isNew);
     const stored = contents.segments.at(-1)?.lastSequence ?? 0;
     contents.storedSequence = Math.max(stored, marks.storedSequence);
@@ -107,13 +118,14 @@ class Recovery {
     const segment = new Segment(directory, segmentSequence(name));
     let file: OpenFile | null = null;
     try {
-      file = await files.open(segment.path, false);
+      file = await this.#patient.open(segment.path, segment.unreadable);
       const { reservedSequence } = await readNotes(segment, file);
       this.#reservedSequence = Math.max(this.#reservedSequence, reservedSequence);
     } catch (error) {
-      if (error instanceof SensorError) throw error;
-      if (codeOf(error) === 'EACCES' || codeOf(error) === 'EPERM') throw error;
-      log.error('a segment of the spool cannot be read, and is put aside', { segment: name, error });
+      // It has gone in the meantime: that is counted with what is missing.
+      if (codeOf(error) === 'ENOENT') return;
+      if (!isNoFile(error)) throw refusal(segment, error);
+      log.error('what has the name of a segment of the spool is no file, and is put aside', { segment: name, error });
       await this.#putAside(segment);
       return;
     } finally {
@@ -183,23 +195,23 @@ class Recovery {
 
   /** Reads all of a segment; false when nothing is in it, and it is gone. */
   async #walk(contents: Contents, segment: Segment, untilSequence: number): Promise<boolean> {
-    const { files, log } = this.#options;
+    const { files } = this.#options;
     const hadEnd = segment.hasEnd;
     let file: OpenFile | null = null;
     try {
-      file = await files.open(segment.path, false);
+      file = await this.#patient.open(segment.path, segment.unreadable);
       const cutAt = await this.#walkFile(contents, segment, file, untilSequence);
       if (segment.frames === 0) {
         contents.forget(segment);
-        await files.remove(segment.path);
+        if (!segment.unreadable.isAny) await files.remove(segment.path);
         return false;
       }
-      if (!hadEnd) await this.#close(segment, file, cutAt);
+      // Behind what the disk does not read there may be more, at another start.
+      if (!hadEnd && !segment.unreadable.isAny) await this.#close(segment, file, cutAt);
     } catch (error) {
-      log.error('a segment of the spool cannot be read to its end', { segment: segment.name, error });
+      if (codeOf(error) !== 'ENOENT') throw refusal(segment, error);
       if (segment.frames > 0) return true;
       contents.forget(segment);
-      await this.#putAside(segment);
       return false;
     } finally {
       await file?.close();
@@ -239,7 +251,9 @@ class Recovery {
     }
     const known = untilSequence === Number.POSITIVE_INFINITY ? this.#storedSequence : untilSequence;
     const isTorn =
-      isOpen && odd.every((found) => (found.kind === 'damage' ? segment.lastSequence >= known : found.head.lastSequence > known));
+      isOpen &&
+      !segment.unreadable.isAny &&
+      odd.every((found) => (found.kind === 'damage' ? segment.lastSequence >= known : found.head.lastSequence > known));
     if (!isTorn) await settle();
     if (segment.routes.length === 0) segment.setReaders(contents.readers);
     const rest = isOpen ? null : walk.rest();
@@ -336,6 +350,13 @@ class Recovery {
       reader.position = reader.ackedSequence;
     }
   }
+}
+
+/** Of a start: nothing is given up for a reason that may pass. */
+function refusal(segment: Segment, error: unknown): unknown {
+  // A file of somebody else has its own words (lock.ts).
+  const isKnown = error instanceof SensorError || codeOf(error) === 'EACCES' || codeOf(error) === 'EPERM';
+  return isKnown ? error : spoolUnreadable(segment.path, error);
 }
 
 function keyUnknown(segment: Segment, keys: SpoolKeys): SensorError {

@@ -3,12 +3,14 @@
  *
  *   0000000000004711.segment       named by the sequence of its first record
  *
- *   note "segment"                 names of the pipelines by route bit, id of the key, when it was begun
+ *   note "segment"                 names of the pipelines by route bit and the sinks of each, id of the key, when it was begun
  *   frame frame frame ...          frame.ts
  *   note "segment-end", its length what the frames hold; only when it is full or was closed in order
  *
  * Without its last note it is read whole at the next start; that also tells one that a crash cut off. Routes are bits,
- * and which pipeline a bit means may change with the configuration: therefore the names, and a new segment each start.
+ * and which pipeline a bit means may change with the configuration: therefore the names, and a new segment each start. What a
+ * pipeline has sent to a sink stays its own, also when the pipeline has another name at the next start or another sink:
+ * therefore the names of the sinks. Segments of before they were written have none.
  */
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -28,6 +30,7 @@ import {
   SPOOL_VERSION,
   wholeNumber,
 } from './note.ts';
+import { Unreadable } from './unreadable.ts';
 
 const SUFFIX = '.segment';
 const DIGITS = 16;
@@ -58,6 +61,8 @@ export class Segment {
   readonly firstSequence: number;
   /** Names by route bit; null when the note at its start is damaged and no other has the same table. */
   pipelines: readonly string[] | null = null;
+  /** Names of the sinks of each; null when that is not known. */
+  sinks: readonly (readonly string[])[] | null = null;
   keyId = '';
   /** When it was begun, wall clock. */
   begunAtMs = 0;
@@ -92,6 +97,11 @@ export class Segment {
   readonly damagedAt: Set<number> = new Set();
   /** The same for what is missing between two frames: the sequence before it. */
   readonly missingAfter: Set<number> = new Set();
+  /** What the disk does not give back of it. */
+  readonly unreadable: Unreadable = new Unreadable();
+  /** Records for nobody, of pipelines that are gone, and until when they are kept all the same. */
+  unclaimed = 0;
+  keptUntilMs = 0;
   /** How many times in a row it was found too old. */
   timesTooOld = 0;
 
@@ -130,32 +140,45 @@ export class Segment {
   /** Finds out which routes mean these readers here. */
   setReaders(readers: readonly { readonly name: string; readonly pipelines: readonly string[] }[]): void {
     readers.forEach((reader, i) => {
-      this.routes[i] = routesIn(this.pipelines ?? [], reader);
+      this.routes[i] = routesIn(this.pipelines ?? [], reader, this.sinks);
       this.queued[i] = 0;
       this.queuedBytes[i] = 0;
     });
   }
 
-  /** Whether no reader waits for anything in it. */
+  /** Whether no reader waits for anything in it, and nobody may come back for it. */
   get isDone(): boolean {
-    return this.queued.every((records) => records === 0);
+    return this.unclaimed === 0 && this.queued.every((records) => records === 0);
   }
 }
 
-/** Routes that mean a reader in a table of names. */
-export function routesIn(table: readonly string[], reader: { readonly name: string; readonly pipelines: readonly string[] }): Routes {
+/** Routes that mean a reader in a table of names: its pipelines of now, and those that were its own then. */
+export function routesIn(
+  table: readonly string[],
+  reader: { readonly name: string; readonly pipelines: readonly string[] },
+  sinks: readonly (readonly string[])[] | null = null,
+): Routes {
   let bits = 0;
-  for (let i = 0; i < table.length && i < PIPELINES_MAX; i++) if (reader.pipelines.includes(table[i])) bits |= 1 << i;
+  for (let i = 0; i < table.length && i < PIPELINES_MAX; i++) {
+    if (reader.pipelines.includes(table[i]) || sinks?.[i]?.includes(reader.name) === true) bits |= 1 << i;
+  }
   return routesOf(reader.name, bits);
 }
 
-export function startNote(pipelines: readonly string[], keyId: string, begunAtMs: number, reservedSequence: number): Buffer {
-  return encodeNote('segment', { pipelines, keyId, begunAtMs, reservedSequence });
+export function startNote(
+  pipelines: readonly string[],
+  keyId: string,
+  begunAtMs: number,
+  reservedSequence: number,
+  sinks: Segment['sinks'] = null,
+): Buffer {
+  return encodeNote('segment', { pipelines, ...(sinks !== null && { sinks }), keyId, begunAtMs, reservedSequence });
 }
 
 export function endNote(segment: Segment): Buffer {
   return encodeLastNote('segment-end', {
     pipelines: segment.pipelines,
+    ...(segment.sinks !== null && { sinks: segment.sinks }),
     keyId: segment.keyId,
     begunAtMs: segment.begunAtMs,
     previousSequence: segment.previousSequence,
@@ -213,8 +236,9 @@ async function readEnd(file: OpenFile, fileBytes: number): Promise<{ readonly no
 }
 
 function takeTable(segment: Segment, { fields }: Note): void {
-  const { pipelines, keyId, begunAtMs } = fields;
+  const { pipelines, sinks, keyId, begunAtMs } = fields;
   if (Array.isArray(pipelines)) segment.pipelines = pipelines.map(String);
+  if (Array.isArray(sinks)) segment.sinks = sinks.map((names: unknown) => (Array.isArray(names) ? names.map(String) : []));
   segment.keyId = typeof keyId === 'string' ? keyId : '';
   segment.begunAtMs = wholeNumber(begunAtMs, 0);
 }

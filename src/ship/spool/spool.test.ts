@@ -6,6 +6,7 @@ import { SensorError } from '../../base/errors.ts';
 import { routesToSink } from '../routes.ts';
 import { noKeys, spoolKeys } from './keys.ts';
 import { encodeNote } from './note.ts';
+import type { Spool } from './spool.ts';
 
 const KB = 'x'.repeat(1000);
 
@@ -186,6 +187,19 @@ test('room that is to be left free is left free', async () => {
   await rig.close(spool);
 });
 
+test('a stop writes what waits in memory also where too little is free: else it would be lost', async () => {
+  const rig = new Rig();
+  rig.disk.capacityBytes = 1 << 20;
+  let spool = await rig.open({ freeBytesMin: 2 << 20 });
+  await rig.store(spool, ['a']);
+  assert.deepEqual([spool.state().level, rig.segments()], ['memory', []]);
+  await rig.close(spool);
+  assert.equal(rig.segments().length, 1);
+  spool = await rig.open();
+  assert.deepEqual(await linesOf(spool), ['a']);
+  await rig.close(spool);
+});
+
 test('what was written before a sync that failed is written again, into a new segment', async () => {
   const rig = new Rig();
   const spool = await rig.open();
@@ -222,6 +236,42 @@ test('the end writes what waits, at most until its time is over', async () => {
   await rig.timers.pass(1500);
   assert.equal(isClosed, true);
   assert.ok(rig.said.includes('the spool ends with calls that the disk did not take'));
+});
+
+test('an end whose time is over while the disk writes keeps the lock until that is done', async () => {
+  const rig = new Rig();
+  const files = rig.disk.files();
+  const slow = {
+    ...files,
+    open: async (path: string, create: boolean): ReturnType<typeof files.open> => {
+      const file = await files.open(path, create);
+      const sync = async (): Promise<void> => {
+        await new Promise<void>((resolve) => rig.timers.after(100, resolve));
+        await file.sync();
+      };
+      return { ...file, sync };
+    },
+  };
+  const opening = rig.open({ syncIntervalMs: 1 }, { files: slow });
+  await rig.timers.pass(5000);
+  const spool = await opening;
+  spool.append(batchOf(['a', 'b']));
+  let isClosed = false;
+  void spool.close(rig.timers.dateMs()).then(() => {
+    isClosed = true;
+  });
+  await rig.timers.pass(1);
+  assert.ok(isClosed, 'it waits no longer than it may');
+  assert.equal(spool.state().accepted, 0, 'but it is not done');
+  let second: Spool | null = null;
+  void rig.open().then((opened) => {
+    assert.equal(spool.state().accepted, 2, 'who gets the lock comes after the last write');
+    second = opened;
+  });
+  await rig.timers.pass(5000);
+  assert.ok(second !== null);
+  assert.deepEqual(await linesOf(second), ['a', 'b']);
+  await rig.close(second);
 });
 
 test('an end that comes while the first batch is on its way closes its segment in order', async () => {

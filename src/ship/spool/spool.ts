@@ -82,6 +82,11 @@ export class Spool {
       timers: this.#timers,
       log: this.#log,
       onDamage: (segment: Segment): void => this.#disk?.writer.leave(segment),
+      // Where only memory is, there is room at once for who waits for it.
+      onAck: (): void => {
+        if (this.#disk === null) contents.dropDone();
+      },
+      onFault: (): void => this.#changed(),
     };
     for (const books of contents.readers) this.#readers.set(books.name, new SpoolReader(books, context));
   }
@@ -109,7 +114,7 @@ export class Spool {
     const { directory, settings, pipelines, readers, files = nodeFiles, timers = systemTimers, keys = noKeys, log = silent } = options;
     const lock = await lockSpool(files, directory, timers);
     try {
-      const recovered = await recover({ files, directory, pipelines, readers, keys, memoryBytesMax: settings.memoryBytesMax, log });
+      const recovered = await recover({ files, directory, pipelines, readers, keys, memoryBytesMax: settings.memoryBytesMax, timers, log });
       const spool = new Spool(options, recovered.contents, recovered.quarantine);
       spool.#disk = new SpoolDisk({
         files,
@@ -222,6 +227,11 @@ export class Spool {
     return reader;
   }
 
+  /** Room beyond the quota for who writes again what he takes away, until the answer is called. */
+  lendRoom(): () => void {
+    return this.#disk?.lendRoom() ?? ((): void => {});
+  }
+
   get #level(): SpoolState['level'] {
     const { level } = this.#options.settings;
     return this.#disk !== null && this.#disk.writer.fault !== '' ? 'memory' : level;
@@ -258,22 +268,25 @@ export class Spool {
     const fault = this.#disk?.writer.fault ?? '';
     if (this.#isFull) return `${fault === '' ? '' : `${fault} `}Memory is full too (spool.memoryBytesMax): calls are lost.`;
     if (fault !== '') return fault;
+    for (const reader of this.#readers.values()) if (reader.fault !== '') return reader.fault;
     if (this.#expiredWhy === '' || this.#timers.nowMs() - this.#expiredAtMs > EXPIRED_TOLD_MS) return '';
     return this.#expiredWhy;
   }
 
-  /** Writes and syncs what waits, at most until then (wall clock), writes the cursors, and lets the directory go. */
+  /**
+   * Writes and syncs what waits, at most until then (wall clock), writes the cursors, and lets the directory go: later than
+   * that where the disk still works for us, for nobody else may write there meanwhile.
+   */
   async close(untilAtMs: number): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cancelTick?.();
-    await this.#until(
-      untilAtMs,
-      this.#ticking.then(() => this.#disk?.close(untilAtMs)),
-    );
+    const closing = this.#ticking.then(() => this.#disk?.close(untilAtMs));
+    const released = closing.catch(() => {}).then(() => this.#disk?.release());
+    await this.#until(untilAtMs, closing);
     await Promise.all([...this.#readers.values()].map((reader) => this.#until(untilAtMs, reader.close())));
     this.#durable.close();
-    await this.#disk?.release();
+    await this.#until(untilAtMs, released);
   }
 
   async #until(untilAtMs: number, work: Promise<unknown>): Promise<void> {

@@ -279,11 +279,12 @@ export class Writer {
     const { files, directory, contents, timers, reservedSequence } = this.#options;
     const segment = new Segment(directory, firstSequence);
     segment.pipelines = contents.pipelines;
+    segment.sinks = contents.sinks;
     segment.keyId = contents.keys.currentId;
     segment.begunAtMs = timers.dateMs();
     segment.isSealed = false;
     segment.setReaders(contents.readers);
-    const note = startNote(contents.pipelines, segment.keyId, segment.begunAtMs, reservedSequence());
+    const note = startNote(contents.pipelines, segment.keyId, segment.begunAtMs, reservedSequence(), contents.sinks);
     let file: OpenFile | null = null;
     try {
       file = await files.open(segment.path, true);
