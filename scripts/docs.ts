@@ -63,7 +63,7 @@ function errorsPage(): string {
     page(
       'Errors',
       'src/base/errors.ts',
-      'A command that cannot do what it was asked says in one line what happened, why, and what to do next. Each such error\nhas one of these codes.',
+      'A command that cannot do what it was asked says in one line what happened, why, and what to do next. Each such error\nhas one of these codes. It stands in brackets at the end of that line, as `[file-missing]`, and in the field\n`code` of a line of the log. A line about a command or an option that is unknown has none. Findings of the doctor and\nfaults of a running sensor have codes of their own: [findings.md](findings.md).',
     ) +
     '\n' +
     table(
@@ -198,7 +198,11 @@ const fixedBounds: readonly (readonly [what: string, bound: string, happens: str
   ['connections of the health port and of the metrics port', '256 each', 'later ones are closed at once [refuse-new]'],
   ['connections of the control socket', '32', 'later ones are told so, and closed [refuse-new]'],
   ['a request to the control socket', '64 KiB, 10 s', 'it is refused, or the connection is closed'],
-  ['calls that wait for `earshot tail` or `top` to read them', '256 KiB each', 'further ones are left out, and it says how many [drop]'],
+  [
+    'calls that wait for `earshot tail` or `top` to read them',
+    '256 KiB each; 15 MiB where it asks for whole records (`tail --full`, `--body-lines`, `--json`)',
+    'further ones are left out, and it says how many [drop]',
+  ],
   ['interfaces of a pattern that are gone', '32', 'of older ones `earshot status` shows nothing more [drop-oldest]'],
   [
     'lives of one interface (it was removed and made again)',
@@ -227,7 +231,16 @@ const fixedBounds: readonly (readonly [what: string, bound: string, happens: str
   ],
   ['damaged parts of the spool that are set aside', '64 MiB', 'further ones are only counted'],
   ['calls that a sink has taken and not acked', '262,144', 'it takes no more until the oldest of them is done with'],
-  ['single calls that a sink refuses in a row', '16', 'all is held, and one call at a time is tried (`content-refused`)'],
+  [
+    'single calls in a row that a sink refuses, or that are too large for it',
+    '16',
+    'all is held, and one call at a time is tried (`content-refused`, `too-large-always`)',
+  ],
+  [
+    'failures of a batch; of a single call, while others are taken',
+    '8; 32',
+    'the batch is sent in halves; the call is a dead letter (`never-taken`)',
+  ],
   ['pauses before a batch is sent again; before a blocked sink is tried', '60 s; 5 min', 'it is tried again after that, without end'],
   ['what a `Retry-After` asks for', '1 h', 'it is tried again after that'],
   ['what is read of the answer of a sink', '64 KiB', 'the rest is not read'],

@@ -6,7 +6,8 @@
  *
  *   npm start [-- --seconds N] [--edge-down N]     20 seconds; on a terminal until Ctrl-C
  *
- * With --edge-down the edge is stopped for so many seconds in the middle: calls wait in the spool, and none is lost.
+ * With --edge-down the edge is stopped for so many seconds, after a quarter of the time (10 seconds on a terminal): calls wait
+ * in the spool, and none is lost. The time of --seconds begins anew when the edge is back.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,6 +21,7 @@ import { lineOf } from '../src/app/call-line.ts';
 import type { SensorReport } from '../src/app/report.ts';
 import { TailLines } from '../src/app/tail.ts';
 import { coloursOf, widthOf } from '../src/app/terminal.ts';
+import { count, longTime } from '../src/app/units.ts';
 import type { ApiCall } from '../src/normalise/api-call.ts';
 import { GAP_SCHEMA } from '../src/normalise/causes.ts';
 import type { GapRecord } from '../src/normalise/gap-record.ts';
@@ -84,15 +86,19 @@ function say(text: string): void {
   console.log(colours.yellow(`-- ${text}`));
 }
 
-/** What status says of the sink. */
-function sinkLine(): string {
-  return (
-    ask('status')
-      .split('\n')
-      .find((line) => line.startsWith('edge '))
-      ?.replace(/ +/g, ' ')
-      .trim() ?? '-'
-  );
+function reportNow(): Partial<SensorReport> {
+  return JSON.parse(ask('status', '--json') || '{}') as Partial<SensorReport>;
+}
+
+/** "991 calls wait, the oldest for 1 min; connection refused" */
+function waitingText({ ship, sensor }: Partial<SensorReport>): string {
+  const sink = ship?.sinks[0];
+  if (sink === undefined || sensor === undefined) return 'the sensor does not answer';
+  const { queued, inFlight, oldestWaitingAtMs, blocked, lastProblem, valid } = sink;
+  if (oldestWaitingAtMs === 0) return 'no call waits';
+  const why = valid ? null : (blocked ?? lastProblem);
+  const oldest = longTime(Math.max(0, sensor.nowAtMs - oldestWaitingAtMs));
+  return `${count(queued + inFlight)} calls wait, the oldest for ${oldest}${why === null ? '' : `; ${why.code.replaceAll('-', ' ')}`}`;
 }
 
 let stopping = false;
@@ -188,8 +194,7 @@ createInterface({ input: sensor.stdout as NonNullable<typeof sensor.stdout> }).o
 /** Waits until the edge has what the sensor accepted, for a while. */
 async function untilDelivered(): Promise<void> {
   for (const endMs = Date.now() + DELIVERED_MS; Date.now() < endMs; await sleep(POLL_MS)) {
-    const report = JSON.parse(ask('stats', '--json') || '{}') as Partial<SensorReport>;
-    if (report.ship?.sinks.every(({ queued, inFlight }) => queued + inFlight === 0)) return;
+    if (reportNow().ship?.sinks.every(({ queued, inFlight }) => queued + inFlight === 0)) return;
   }
 }
 
@@ -219,7 +224,7 @@ if (edgeDownSeconds > 0) {
   await tellEdge('stop');
   say(`the edge is stopped for ${edgeDownSeconds} s; calls wait in the spool`);
   await sleep(edgeDownSeconds * 1000);
-  say(`the edge is back; ${colours.cyan('earshot status')} said before: ${sinkLine()}`);
+  say(`the edge comes back; until now: ${waitingText(reportNow())}`);
   await tellEdge('start');
 }
 if (Number.isFinite(seconds)) {

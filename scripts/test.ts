@@ -46,7 +46,7 @@ const suites: readonly Suite[] = [
     name: 'laws',
     what: 'laws, transcripts, the whole program',
     quick: false,
-    run: tests(['test/**/*.test.ts'], ['test/peers/**', 'test/netns/**', 'test/kafka/**', 'test/chaos/**']),
+    run: tests(['test/**/*.test.ts'], ['test/peers/**', 'test/netns/**', 'test/kafka/**', 'test/keycloak/**', 'test/chaos/**']),
   },
   { name: 'fuzz', what: 'a minute of fuzzing, and the canary', quick: false, run: script('test/fuzz/run.ts', '--seconds', '60') },
   { name: 'conformance', what: 'the corpus of captures', quick: false, run: script('scripts/conformance.ts') },
@@ -62,6 +62,12 @@ const suites: readonly Suite[] = [
     what: 'the Kafka sink with Apache Kafka itself',
     quick: false,
     run: needing(['java', 'mvn', 'kcat', 'setpriv'], tests(['test/kafka/*.test.ts'])),
+  },
+  {
+    name: 'keycloak',
+    what: 'tokens of Keycloak itself',
+    quick: false,
+    run: needing(['java', 'mvn', 'setpriv'], tests(['test/keycloak/*.test.ts'])),
   },
   { name: 'peers', what: 'second opinions', quick: false, run: needing(['tshark', 'suricata'], tests(['test/peers/*.test.ts'])) },
 ];

@@ -105,7 +105,7 @@ test('the layers: what does not is caught, types and late imports too', () => {
 });
 
 test('only policy/, and who carries its batches on, says that records are masked', () => {
-  const carriers = ['workers', 'ship-thread', 'sensor', 'read', 'read-delivery']
+  const carriers = ['workers', 'ship-thread', 'sensor', 'routing', 'read', 'read-delivery']
     .map((name) => `src/app/${name}.ts`)
     .concat('src/ship/dead-letters.ts');
   const mayCall = (file: string): boolean => file.startsWith('src/policy/') || carriers.includes(file);

@@ -46,6 +46,11 @@ test('method, status, addresses, latency', () => {
   for (const status of ['403', '5xx', '>404', '>=405', '<404', '<=403', 'none']) assert.ok(!fits({ status }), status);
   assert.ok(fits({ status: 'none' }, { status: null }) && !fits({ status: '<=999' }, { status: null }));
   for (const client of ['10.1.2.3', '10.0.0.0/8', '0.0.0.0/0', '10.1.2.3/32']) assert.ok(fits({ client }), client);
+  const behind = { ...call, clientIp: '203.0.113.9' };
+  for (const client of ['10.1.2.3', '203.0.113.0/24']) assert.ok(compileCallFilter({ client })(behind), client);
+  assert.ok(!compileCallFilter({ client: '198.51.100.0/24' })(behind));
+  // Masked, it is no address.
+  assert.ok(!compileCallFilter({ client: '0.0.0.0/0' })({ ...behind, client: 'x', clientIp: '*ip*' }));
   for (const client of ['10.1.2.4', '11.0.0.0/8', '2001:db8::/32']) assert.ok(!fits({ client }), client);
   assert.ok(fits({ server: '2001:db8::/32' }) && fits({ server: '2001:db8:0::7' }) && !fits({ server: '2001:db9::/32' }));
   assert.ok(fits({ slowerMs: 12 }) && !fits({ slowerMs: 12.5 }) && fits({ slowerMs: 0 }));

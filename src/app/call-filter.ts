@@ -6,7 +6,7 @@
  *   host, path       glob; * is any run of characters, slashes too; of hosts the case is ignored
  *   method           GET, or several with commas
  *   status           404, 5xx, >=400, <300, none (no response seen), or several with commas
- *   client, server   an address, or a block of them: 10.0.0.0/8
+ *   client, server   an address, or a block of them: 10.0.0.0/8; of a client behind a proxy its own or that of the proxy
  *   slowerMs         calls whose response began later than that after the request
  */
 import { isInAny, parseAddress, parseCidr } from '../base/cidr.ts';
@@ -54,7 +54,7 @@ export function compileCallFilter(filter: CallFilter): Predicate {
   }
   if (client !== undefined) {
     const fits = compileBlock('--client', client);
-    all.push((call) => fits(call.client));
+    all.push((call) => fits(call.client) || (call.clientIp !== undefined && fits(call.clientIp)));
   }
   if (server !== undefined) {
     const fits = compileBlock('--server', server);

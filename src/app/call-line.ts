@@ -12,6 +12,8 @@ export interface CallLine {
   readonly time: string;
   readonly client: string;
   readonly clientPort: number;
+  /** Who asked, behind proxies (`clientIp` of the record); left out when it is the client. */
+  readonly clientIp?: string;
   readonly server: string;
   readonly serverPort: number;
   /** "vxlan 5", "geneve 7 > vxlan 5" ...; left out when there is no tunnel. */
@@ -49,12 +51,13 @@ export function withRecord(record: ApiCall): CallLine {
 
 /** The line of a record. */
 export function lineOf(record: ApiCall): CallLine {
-  const { id, client, server, request, response, encapsulation, pathTemplate, latencyUs, complete } = record;
+  const { id, client, clientIp, server, request, response, encapsulation, pathTemplate, latencyUs, complete } = record;
   return {
     id,
     time: rfc3339(request?.firstByteUs ?? response?.firstByteUs ?? 0),
     client: client.address,
     clientPort: client.port,
+    ...(clientIp.address !== client.address && { clientIp: clientIp.address }),
     server: server.address,
     serverPort: server.port,
     ...(encapsulation.length > 0 && { tunnel: encapsulation.map(layerText).join(' > ') }),

@@ -118,3 +118,10 @@ test('keys are cut', () => {
   assert.equal(by.host?.rows[0].key.length, 200);
   assert.equal(by.endpoint?.rows[0].key.length, 200);
 });
+
+test('a client behind a proxy counts by itself', () => {
+  const window = new CallWindow(1000, 0);
+  window.add([sampleCall(), sampleCall({ clientIp: '203.0.113.9' }), sampleCall({ clientIp: '203.0.113.9' })], 0, 100);
+  const keys = window.view(100, ['client'], 10).by.client?.rows.map(({ key }) => key);
+  assert.deepEqual(keys, ['203.0.113.9', '10.0.0.9']);
+});

@@ -114,7 +114,7 @@ function entryOf(call: CallLine, atMs: number): Entry {
     atMs,
     host: cut(host),
     endpoint: cut(`${call.method ?? '(no request)'} ${call.host ?? ''}${call.template ?? call.path ?? ''}`.trimEnd()),
-    client: cut(call.client),
+    client: cut(call.clientIp ?? call.client),
     status: call.status ?? 0,
     latencyUs: call.latencyUs ?? Number.NaN,
     bytes: (call.requestBytes ?? 0) + (call.responseBytes ?? 0),

@@ -127,7 +127,7 @@ test('what cannot be opened is said at once', async (t) => {
     assert.fail(`${path} was opened`);
   };
   assert.match(failed(folder).message, /it is a directory/);
-  assert.match(failed(join(folder, 'none', 'calls')).message, /it does not exist/);
+  assert.match(failed(join(folder, 'none', 'calls')).message, /its folder does not exist/);
   const pipe = failed(newFifo(t));
   assert.deepEqual([pipe.code, pipe.why], ['output-failed', 'it is a pipe that nobody reads, or a socket']);
 });

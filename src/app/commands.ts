@@ -12,16 +12,35 @@ export const EXIT_INPUT = 2;
 export const EXIT_OUTPUT = 3;
 export const EXIT_BUG = 70;
 
-const EXIT_CODES = `
-Exit codes:
-  0    done; of a damaged capture all that could be read was read
-  1    status: the sensor runs, but is not well; doctor: something is broken; spool: something is damaged;
-       read --deliver: not all was delivered
-  2    the input, the options or the configuration cannot be used
-  3    the output cannot be written
-  69   Earshot could not be set up
-  70   a fault of Earshot itself
-  130  interrupted (Ctrl-C)`;
+const exitCodes: Readonly<Record<number, string>> = {
+  0: 'done; of a damaged capture all that could be read was read',
+  1: `status: the sensor runs, but is not well; doctor: something is broken; spool: something is damaged;
+       read --deliver, spool deliver: not all was delivered`,
+  2: 'the input, the options or the configuration cannot be used',
+  3: 'the output cannot be written',
+  69: 'Earshot could not be set up',
+  70: 'a fault of Earshot itself',
+  130: 'interrupted (Ctrl-C)',
+};
+/** What they mean where a command says it better. */
+const ownExitCodes = new Map<Command, Readonly<Record<number, string>>>();
+
+function exitCodesText(command: Command): string {
+  const lines = Object.entries({ ...exitCodes, ...ownExitCodes.get(command) });
+  return `\nExit codes:\n${lines.map(([code, text]) => `  ${code.padEnd(5)}${text}`).join('\n')}`;
+}
+
+/** The command that the words name, as far as they do: "earshot config check". */
+function namedCommand(program: Command, words: readonly string[]): string {
+  let command: Command | undefined = program;
+  const names = [program.name()];
+  for (const word of words) {
+    command = command.commands.find((one) => one.name() === word);
+    if (command === undefined) break;
+    names.push(word);
+  }
+  return names.join(' ');
+}
 
 function ports(value: string, before: readonly number[] = []): number[] {
   const list = value.split(',').map((p) => (/^\d{1,5}$/.test(p.trim()) ? Number(p) : Number.NaN));
@@ -98,6 +117,11 @@ function moment(value: string): number {
   return atMs;
 }
 
+function deliverTimeout(): Option {
+  const text = 'how long to wait for the sinks, as 30s or 5m (default: 60s); the rest stays in the spool';
+  return new Option('--deliver-timeout <time>', text).argParser(duration);
+}
+
 /** One line of what commander says, with where to read on. */
 function usageLine(text: string, command: string): string {
   const line = text
@@ -117,28 +141,23 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     .configureOutput({
       writeOut: (text) => writeText(1, text),
       writeErr: say,
-      outputError: (text, write) =>
-        write(usageLine(text, program.commands.some((c) => c.name() === argv[0]) ? `earshot ${argv[0]}` : 'earshot')),
+      outputError: (text, write) => write(usageLine(text, namedCommand(program, argv))),
     })
-    .addHelpText('afterAll', EXIT_CODES);
+    .addHelpText('afterAll', ({ command }) => exitCodesText(command));
   program
     .command('read')
     .description('Read capture files (pcap, pcapng, also gzip or zstd) or standard input (-) and print the API calls in them.')
     .argument('<file...>', 'capture files, merged by time; - is standard input')
     .addOption(new Option('-f, --format <name>', 'format of the calls').choices(formatNames))
-    .option('-o, --output <file>', 'write the calls there instead of standard output')
-    .option('--filter-port <ports>', 'only calls of connections with one of these ports', ports)
+    .option('-o, --output <file>', 'write the calls there instead of standard output, which is -')
+    .option('--filter-port <ports>', 'only calls of connections with one of these ports; the report of --summary is of all', ports)
     .option('--body-bytes <n>', 'bytes of each body to keep (default: http.bodyBytes of the configuration, 16384)', byteCount)
     .option('-c, --config <file>', 'configuration (YAML); docs/settings.md lists what it may say')
     .option('-s, --summary', 'print a report; without --format and --output instead of the calls')
     .option('--unmasked', 'headers and bodies as they were on the wire, nothing masked: for local work')
     .option('--unfiltered', 'all calls, also those that the filters leave out')
     .option('--deliver', 'deliver the calls to the sinks of the configuration, through its spool, in place of printing them')
-    .option(
-      '--deliver-timeout <time>',
-      'how long to wait for the sinks, as 30s or 5m (default: 60s); the rest stays in the spool',
-      duration,
-    )
+    .addOption(deliverTimeout())
     .action(async (files: string[], options) => {
       const { read } = await import('./read.ts');
       code = await read(files, options);
@@ -188,14 +207,19 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     .command('policy')
     .description('Try rules out.')
     .command('test')
-    .description('Say what filters and masking would do to the calls in captures: for each rule how many, with masked examples.')
-    .argument('<file...>', 'capture files (pcap, pcapng, also gzip or zstd); - is standard input')
+    .description(
+      'Say what filters and masking would do to the calls in captures, or to those that come now (--live): for each rule how many, with masked examples.',
+    )
+    .argument('[file...]', 'capture files (pcap, pcapng, also gzip or zstd); - is standard input')
+    .option('--live <time>', 'in place of captures, listen for so long, as 60s or 5m; Ctrl-C ends it earlier', duration)
+    .option('-i, --interface <name>', 'with --live: interface or pattern (eni*) to listen on; may be repeated', gather)
+    .option('-e, --endpoint <url>', 'with --live: UDP tunnel end-point, as udp://0.0.0.0:4789?encap=vxlan; may be repeated', gather)
     .option('-f, --filters <file>', 'simple filters (default: those that are shipped)')
     .option('--advanced <file>', 'advanced filters (default: none)')
     .option('--masking <file>', 'masking rules (default: those of the configuration, or that are shipped)')
     .option('--diff <file>', 'other simple filters: say which calls they would decide otherwise')
     .option('--examples <n>', 'examples of each, from 0 to 100 (default: 3)', exampleCount)
-    .option('-c, --config <file>', 'configuration (YAML), for how captures are read; its filters are not used')
+    .option('-c, --config <file>', 'configuration (YAML), for what to listen to and how packets are read; its filters are not used')
     .option('--json', 'as JSON')
     .action(async (files: string[], options) => (await import('./policy-test.ts')).policyTest(files, options));
   const spool = program.command('spool').description('Look at the spool, mend it, take records out, or send dead letters again.');
@@ -205,30 +229,54 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
       .description(description)
       .option('-c, --config <file>', 'configuration of the sensor, which says where its spool is and which sinks read it')
       .option('--directory <folder>', 'directory of the spool, whatever the configuration says');
-  ofSpool(spool, 'status', 'Say what lies in the spool, and what waits for each sink; also beside a running sensor.')
+  const looked = ofSpool(spool, 'status', 'Say what lies in the spool, and what waits for each sink; also beside a running sensor.')
     .option('--json', 'as JSON')
-    .action(async (options) => (await import('./spool-status.ts')).spoolStatusCommand(options));
-  ofSpool(spool, 'verify', 'Read every frame and name each one that is damaged, with its file and offset; also beside a running sensor.')
-    .addHelpText('after', '\nExit code 0: all is whole. 1: something is damaged or missing. 2: there is no spool that can be read.')
     .action(async (options) => {
-      code = await (await import('./spool-command.ts')).verify(options);
+      code = await (await import('./spool-status.ts')).spoolStatusCommand(options);
     });
-  ofSpool(
+  const verify = ofSpool(
+    spool,
+    'verify',
+    'Read every frame and name each one that is damaged, with its file and offset; also beside a running sensor.',
+  ).action(async (options) => {
+    code = await (await import('./spool-command.ts')).verify(options);
+  });
+  const noSpool = 'there is no spool that can be read, or the options cannot be used';
+  ownExitCodes.set(looked, { 0: 'all is well', 1: 'something is damaged or missing', 2: noSpool });
+  ownExitCodes.set(verify, { 0: 'all is whole', 1: 'something is damaged or missing', 2: noSpool });
+  const repaired = ofSpool(
     spool,
     'repair',
     'Write damaged segments anew with what is whole, and set the rest aside in quarantine/. No sensor may use the spool.',
   )
     .option('--yes', 'do it')
-    .action(async (options) => (await import('./spool-command.ts')).repair(options));
-  ofSpool(spool, 'export', 'Print the masked records in the spool as lines of JSON, delivered or not. No sensor may use the spool.')
-    .option('-o, --output <file>', 'write them there instead of standard output')
+    .action(async (options) => {
+      code = await (await import('./spool-command.ts')).repair(options);
+    });
+  ownExitCodes.set(repaired, { 0: 'verify finds nothing wrong now', 1: 'a part is left that only --config could tell about', 2: noSpool });
+  const exported = ofSpool(
+    spool,
+    'export',
+    'Print the masked records in the spool as lines of JSON, delivered or not. No sensor may use the spool.',
+  )
+    .option('-o, --output <file>', 'write them there instead of standard output, which is -')
     .option('--sink <name>', 'only what waits for that sink; needs --config')
     .option('--from <sequence>', 'from that record on', sequence)
     .option('--to <sequence>', 'up to that record', sequence)
-    .addHelpText('after', '\nExit code 0: all were exported. 1: damaged frames were left out. 2: there is no spool that can be read.')
     .action(async (options) => {
       code = await (await import('./spool-command.ts')).exportSpool(options);
     });
+  ownExitCodes.set(exported, { 0: 'all were exported', 1: 'damaged frames were left out', 2: noSpool });
+  const delivered = ofSpool(
+    spool,
+    'deliver',
+    'Deliver what waits in the spool to the sinks of the configuration, without a sensor and without reading a capture.',
+  )
+    .addOption(deliverTimeout())
+    .action(async (options) => {
+      code = await (await import('./spool-command.ts')).deliver(options);
+    });
+  ownExitCodes.set(delivered, { 0: 'all was delivered', 1: 'not all was', 2: 'the spool or the configuration cannot be used' });
   ofSpool(spool, 'purge', 'Throw the records away, delivered or not. No sensor may use the spool.')
     .option('--sink <name>', 'only what waits for that sink, which goes on behind it; the others keep theirs; needs --config')
     .option('--yes', 'do it')
@@ -257,13 +305,12 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
       .description(description)
       .option('--socket <path>', 'control socket of the sensor')
       .option('-c, --config <file>', 'configuration of the sensor, which names its control socket');
-  ofSensor('status', 'Say whether the running sensor is well, since when, and what every interface, worker and sink does.')
+  const status = ofSensor('status', 'Say whether the running sensor is well, since when, and what every interface, worker and sink does.')
     .option('--json', 'all that is known, as JSON')
-    .addHelpText('after', '\nExit code 0: ready, without faults. 1: with faults, or not ready. 2: no sensor can be asked.')
     .action(async (options) => {
-      const { status } = await import('./status.ts');
-      code = await status(options);
+      code = await (await import('./status.ts')).status(options);
     });
+  ownExitCodes.set(status, { 0: 'ready, without faults', 1: 'with faults, or not ready', 2: 'no sensor can be asked' });
   ofSensor('stats', 'Print what the sensor read, made of it and wrote, what was lost on the way, and whether its books balance.')
     .option('--watch [seconds]', 'again and again, until Ctrl-C (default: every second)', seconds(0.1, 3600))
     .option('--rules', 'every rule of the pipelines, not only those that decided most calls')
@@ -280,7 +327,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     .option('--path <glob>', 'calls of that path, as /orders/*')
     .option('--method <methods>', 'calls with that method, or one of several with commas')
     .option('--status <statuses>', 'calls answered so: 404, 5xx, >=400, none, or one of several with commas')
-    .option('--client <cidr>', 'calls from that address or block, as 10.0.0.0/8')
+    .option('--client <cidr>', 'calls from that address or block, as 10.0.0.0/8: of the client behind a proxy, or of the proxy')
     .option('--server <cidr>', 'calls to that address or block')
     .option('--slower <ms>', 'calls whose response began later than that', milliseconds)
     .option('-n, --count <n>', 'end after so many calls', callCount)
@@ -291,7 +338,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
       const { tail } = await import('./tail.ts');
       code = await tail(options);
     });
-  ofSensor('top', 'Show the busiest hosts, endpoints and clients: calls a second, errors, latency.')
+  ofSensor('top', 'Show the busiest hosts, endpoints and clients (those behind proxies): calls a second, errors, latency.')
     .addOption(new Option('--by <what>', 'only one of the three').choices(['host', 'endpoint', 'client']))
     .option('--watch <seconds>', 'seconds that rates are taken over (default: 10)', seconds(1, 60))
     .option('--once', 'one view after that time, and the end')
@@ -318,7 +365,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_INPUT;
     if (error instanceof OutputClosed) return 0;
     if (error instanceof SensorError) {
-      say(`earshot: ${error.message}\n${error.details.map((line) => `  ${line}\n`).join('')}`);
+      say(`earshot: ${error.message} [${error.code}]\n${error.details.map((line) => `  ${line}\n`).join('')}`);
       return error.code === 'output-failed' ? EXIT_OUTPUT : EXIT_INPUT;
     }
     say(`earshot: a fault of Earshot itself, please report it: ${error instanceof Error ? error.stack : String(error)}\n`);

@@ -20,19 +20,20 @@ import { createSink, formatOf } from '../ship/create-sink.ts';
 import { formats } from '../ship/formats/format.ts';
 import { openFraming } from '../ship/framing.ts';
 import { readSpoolKeys } from '../ship/spool/keys.ts';
-import { TlsFiles } from '../ship/tls-options.ts';
 import { defaultConfiguration } from './default-configuration.ts';
 import { say, writeText } from './output.ts';
 import { pipelinesOf } from './pipelines.ts';
 import { loadPolicy } from './policy-files.ts';
+import { certificateFault, refuseSharedFiles, secretsIn, sinkSecrets } from './sink-files.ts';
 import { refuseEqualRoutes } from './sink-names.ts';
+import { unencrypted } from './unencrypted.ts';
 import { version } from './version.ts';
 
 const LINKTYPE_ETHERNET = 1;
 
 /** `earshot config check FILE`. Throws a SensorError with all that is wrong. */
 export async function checkConfig(file: string): Promise<void> {
-  const settings = loadSettings(file);
+  const settings = settingsIn(file);
   const warnings = warningsOf(settings);
   throwTogether(file, [
     ...filterFaults(settings, warnings),
@@ -40,6 +41,7 @@ export async function checkConfig(file: string): Promise<void> {
     ...certificateFaults(settings),
     ...(await sinkFaults(settings)),
     ...faultsOf('sinks', () => refuseEqualRoutes(settings)),
+    ...faultsOf('sinks', () => refuseSharedFiles(settings)),
     ...(await policyFaults(settings)),
   ]);
   for (const warning of warnings) say(`earshot: warning: ${warning}\n`);
@@ -47,6 +49,17 @@ export async function checkConfig(file: string): Promise<void> {
   const outcome =
     differences.length === 0 ? 'nothing differs from the defaults' : `differs from the defaults in: ${differences.join(', ')}`;
   writeText(1, `valid: ${file}; ${outcome}\n`);
+}
+
+/** The settings of a file that the operator named as an argument, not by an option. */
+function settingsIn(file: string): Settings {
+  try {
+    return loadSettings(file);
+  } catch (error) {
+    if (!(error instanceof SensorError) || error.code === 'config-invalid') throw error;
+    const { code, what, why, cause } = error;
+    throw new SensorError(code, what, why, 'Name a file in YAML or JSON: earshot config check FILE.', cause);
+  }
 }
 
 /** In the order of the table; of pipelines and sinks no more than which they are. */
@@ -78,7 +91,7 @@ function throwTogether(file: string, faults: readonly SettingFault[]): void {
     first.code,
     `Cannot use the configuration ${file}`,
     faults.length === 1 ? 'one of its settings cannot be used' : `${faults.length} of its settings cannot be used`,
-    first.next,
+    faults.every(({ next }) => next === first.next) ? first.next : 'Mend each of them; docs/configuration.md says how.',
     undefined,
     faults.flatMap(({ name, text, details }) => [`${name}: ${text}`, ...details.map((line) => `  ${line}`)]),
   );
@@ -103,19 +116,9 @@ function faultsOf(name: string, act: () => void): SettingFault[] {
 /** Every reference to a secret, with the setting that it stands in. */
 function secretsOf({ metrics, policy, sinks, spool }: Settings): [name: string, secret: Secret][] {
   const found: [string, Secret][] = Object.entries(metrics.otlpHeaders).map(([field, secret]) => [`metrics.otlpHeaders.${field}`, secret]);
-  const walk = (name: string, value: unknown): void => {
-    if (typeof value !== 'object' || value === null) return;
-    const [key, ...others] = Object.keys(value);
-    if (others.length === 0 && (key === 'file' || key === 'environment')) found.push([name, value as Secret]);
-    else for (const [part, below] of Object.entries(value)) walk(`${name}.${part}`, below);
-  };
-  walk('policy', policy);
-  for (const [name, sink] of Object.entries(sinks)) {
-    // What stands in header fields is text, whatever their names.
-    const { headers: _, ...others } = { headers: {}, ...sink };
-    walk(`sinks.${name}`, others);
-  }
-  walk('spool', spool);
+  found.push(...secretsIn('policy', policy));
+  for (const [name, sink] of Object.entries(sinks)) found.push(...sinkSecrets(name, sink));
+  found.push(...secretsIn('spool', spool));
   return found;
 }
 
@@ -129,10 +132,8 @@ function secretFaults(settings: Settings): SettingFault[] {
 
 function certificateFaults({ sinks }: Settings): SettingFault[] {
   return Object.entries(sinks).flatMap(([name, sink]): SettingFault[] => {
-    if (sink.type === 'file' || sink.type === 'stdout' || (sink.type === 'kafka' && !sink.useTls)) return [];
-    const { problem } = new TlsFiles(sink.tls);
-    if (problem === null) return [];
-    return [{ name: `sinks.${name}.tls`, code: 'config-invalid', text: problem.what, next: problem.next, details: [] }];
+    const fault = certificateFault(name, sink);
+    return fault === null ? [] : [{ name: `sinks.${name}.tls`, code: fault.code, text: fault.why, next: fault.next, details: [] }];
   });
 }
 
@@ -218,6 +219,7 @@ function warningsOf(settings: Settings): string[] {
     if (path === '' || path === '-' || existsSync(dirname(path))) continue;
     warnings.push(`${name}: there is no folder ${dirname(path)} now.`);
   }
+  for (const text of unencrypted(settings)) warnings.push(`${text}.`);
   return warnings;
 }
 

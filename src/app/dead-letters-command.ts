@@ -13,14 +13,16 @@ import {
   letterSpool,
   replayToSinks,
 } from '../ship/dead-letters.ts';
+import { nodeFiles } from '../ship/node-files.ts';
 import { isSpool, lettersDirectory } from '../ship/spool/backlog.ts';
+import { requireSpool } from '../ship/spool/find-spool.ts';
 import { Spool } from '../ship/spool/spool.ts';
 import { ask } from './control/client.ts';
 import { type ControlOptions, controlPathOf } from './control/path.ts';
-import { writeText } from './output.ts';
+import { say, writeText } from './output.ts';
 import { pipelinesOf } from './pipelines.ts';
 import { safeJson } from './safe-json.ts';
-import { readerNamed, readersOf, type SpoolOptions, type SpoolPlace, spoolPlace } from './spool-place.ts';
+import { noSink, readerNamed, readersOf, type SpoolOptions, type SpoolPlace, spoolPlace } from './spool-place.ts';
 import { type Column, table } from './table.ts';
 import { coloursOf, widthOf } from './terminal.ts';
 import { count, longTime } from './units.ts';
@@ -37,10 +39,17 @@ export interface DeadLetterOptions extends SpoolOptions, ControlOptions {
 
 export async function listDeadLetters(options: DeadLetterOptions): Promise<void> {
   const filter = filterOf(options);
-  const running = await throughSensor(options, async (path) => (await ask(path, { command: 'dead-letters', filter })).deadLetters);
+  const running = await throughSensor(options, async (path) => {
+    const { deadLetters } = await ask(path, { command: 'dead-letters', filter });
+    if (deadLetters.length === 0) await checkSink(path, filter);
+    return deadLetters;
+  });
   const letters = running ?? (await listOffline(await spoolPlace(options), filter));
+  const isCut = letters.length === LETTERS_SHOWN_MAX;
+  const oldest = `These are the oldest ${count(LETTERS_SHOWN_MAX)}; --sink, --code and --since choose.\n`;
   if (options.json) {
     writeText(1, letters.map((letter) => `${safeJson(letter)}\n`).join(''));
+    if (isCut) say(`earshot: ${oldest}`);
     return;
   }
   if (letters.length === 0) {
@@ -56,16 +65,31 @@ export async function listDeadLetters(options: DeadLetterOptions): Promise<void>
     { title: 'id', cell: ({ id }) => id },
   ];
   writeText(1, `${table(columns, letters, widthOf(process.stdout), coloursOf(process.stdout).bold).join('\n')}\n`);
-  if (letters.length === LETTERS_SHOWN_MAX)
-    writeText(1, `These are the oldest ${count(LETTERS_SHOWN_MAX)}; --sink, --code and --since choose.\n`);
+  if (isCut) writeText(1, oldest);
 }
 
 export async function replayDeadLetters(options: DeadLetterOptions): Promise<void> {
   const filter = filterOf(options);
-  const running = await throughSensor(options, async (path) => (await ask(path, { command: 'replay', filter })).replayed);
+  const running = await throughSensor(options, async (path) => {
+    const { replayed } = await ask(path, { command: 'replay', filter });
+    if (replayed === 0) await checkSink(path, filter);
+    return replayed;
+  });
   const replayed = running ?? (await replayOffline(await spoolPlace(options), filter));
   const how = running === null ? 'the next start of the sensor delivers them' : 'the sensor delivers them';
   writeText(1, replayed === 0 ? 'No dead letter was put back.\n' : `${count(replayed)} records were put back into the spool; ${how}.\n`);
+}
+
+/** Nothing was found: throws a SensorError (usage) when the sensor has no such sink. */
+async function checkSink(path: string, { sink }: LetterFilter): Promise<void> {
+  if (sink === undefined) return;
+  const { ship } = (await ask(path, { command: 'report' })).report;
+  if (ship === null || ship.sinks.some(({ name }) => name === sink)) return;
+  throw noSink(
+    sink,
+    'the sensor',
+    ship.sinks.map(({ name }) => name),
+  );
 }
 
 function filterOf({ sink, code, since }: DeadLetterOptions): LetterFilter {
@@ -85,13 +109,21 @@ async function throughSensor<T>(options: DeadLetterOptions, act: (path: string) 
 
 async function listOffline(place: SpoolPlace, filter: LetterFilter): Promise<LetterHead[]> {
   const { directory, settings, keys } = place;
-  if (!(await isSpool(lettersDirectory(directory)))) return [];
+  await requireSpool(nodeFiles, directory);
+  if (!(await isSpool(lettersDirectory(directory)))) return none(place, filter);
   const letters = await Spool.open({ ...letterSpool(directory, onDisk(settings.spool)), keys });
   try {
-    return await new DeadLetters(letters, letters.reader(LETTERS), letters).list(filter, LETTERS_SHOWN_MAX);
+    const found = await new DeadLetters(letters, letters.reader(LETTERS), letters).list(filter, LETTERS_SHOWN_MAX);
+    return found.length === 0 ? none(place, filter) : found;
   } finally {
     await letters.close(Date.now() + CLOSE_MS);
   }
+}
+
+/** A sink that is gone may have left letters; one that has none and is not configured is a mistake. */
+function none(place: SpoolPlace, { sink }: LetterFilter): LetterHead[] {
+  if (sink !== undefined && place.isConfigured) readerNamed(sink, place);
+  return [];
 }
 
 /** What a command leaves in memory is gone with it. */
@@ -119,6 +151,7 @@ async function replayOffline(place: SpoolPlace, filter: LetterFilter): Promise<n
       'Set spool.level to disk or os, or replay them while the sensor runs.',
     );
   }
+  await requireSpool(nodeFiles, directory);
   if (!(await isSpool(lettersDirectory(directory)))) return 0;
   const pipelines = pipelinesOf(settings).map(({ name }) => name);
   const main = await Spool.open({ directory, settings: onDisk(settings.spool), pipelines, readers: readersOf(settings), keys });

@@ -6,7 +6,7 @@
  *   sink edge (uap-edge)   valid: false   blocked for 3 min 10 s
  *     received 19,800,503   written 19,800,000   rate 0/s   ...
  */
-import type { DeliveryState } from '../ship/delivery-state.ts';
+import { type DeliveryState, isTried } from '../ship/delivery-state.ts';
 import type { SpoolState } from '../ship/spool/state.ts';
 import { expiredOf } from './delivery-faults.ts';
 import type { PipelineReport, RuleReport, SensorReport } from './report.ts';
@@ -101,10 +101,10 @@ function sinkLines(sink: DeliveryState, nowMs: number, style: DeliveryStyle): st
   const { colours, columns } = style;
   const { name, type, valid, blocked, lastProblem, oldestWaitingAtMs } = sink;
   const loss = (what: string, n: number): Item => [`${what} ${count(n)}`, n > 0];
-  const verdict = `valid: ${valid}`;
+  const verdict = isTried(sink) ? `valid: ${valid}` : 'valid: - (not tried yet)';
   const since = blocked === null ? '' : `   blocked for ${longTime(nowMs - blocked.atMs)}`;
   const title = shown(`sink ${name} (${type})`, columns - verdict.length - since.length - BETWEEN.length);
-  const paint = valid ? colours.green : colours.red;
+  const paint = !isTried(sink) ? colours.dim : valid ? colours.green : colours.red;
   const lines = [`${colours.bold(title)}${BETWEEN}${paint(verdict)}${colours.red(since)}`];
   lines.push(
     ...flow(
@@ -228,7 +228,7 @@ export function deliveryNumbers({ sensor, pipelines, delivery, ship, counters }:
     deliveryLost: delivery?.lost ?? 0,
     deliveryRestarts: delivery?.restarts ?? 0,
     sinks: sinks.length,
-    sinksValid: sinks.filter(({ valid }) => valid).length,
+    sinksValid: sinks.filter((sink) => sink.valid && isTried(sink)).length,
     sinksBlocked: sinks.filter(({ blocked }) => blocked !== null).length,
     deliveryWritten: sum(({ written }) => written),
     deliveryWrittenPerS: sum(({ ratePerS }) => ratePerS),

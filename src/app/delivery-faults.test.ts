@@ -43,6 +43,7 @@ function report({ afterS = 0, sink = {}, spool = {}, deadLetters = {}, delivery 
       ? null
       : {
           atMs: nowAtMs,
+          putBack: 0,
           cpuMs: 1,
           spool: { ...spoolSample, ...quiet, ...spool },
           deadLetters: { ...lettersSample, ...quiet, ...deadLetters },
@@ -100,6 +101,16 @@ test('a sink that fails is a fault after a minute, not for a moment', () => {
   assert.deepEqual([judge.codes, judge.faults.list[0].next], [['sink-failing'], 'Renew it.']);
   assert.equal(judge.look({ afterS: 62 }).ceased.length, 1);
   assert.deepEqual(judge.look({ afterS: 63, sink }), NOTHING, 'the minute begins anew');
+});
+
+test('a sink that is down is not called slow', () => {
+  const judge = new Judge();
+  const sink = { valid: false, lastProblem: problem, oldestWaitingAtMs: START_MS - 10_000 };
+  for (const afterS of [0, 30, 55, 60]) assert.deepEqual(judge.look({ afterS, sink }), NOTHING, String(afterS));
+  judge.look({ afterS: 61, sink });
+  assert.deepEqual(judge.codes, ['sink-failing']);
+  judge.look({ afterS: 62, sink: { ...sink, valid: true } });
+  assert.deepEqual(judge.codes, ['sink-behind'], 'it works off what has waited');
 });
 
 test('a sink that takes less than comes is behind', () => {

@@ -56,7 +56,8 @@ function sinkFaults({ name, valid, blocked, lastProblem, queued, ...sink }: Deli
       name,
       lastProblem?.next,
     );
-  else if (waitingMs > BEHIND_MS)
+  // While attempts fail, the receiver is not slow but away.
+  else if (valid && waitingMs > BEHIND_MS)
     add('sink-behind', `sink ${name} is ${longTime(waitingMs)} behind: ${count(queued + sink.inFlight)} calls wait for it`, name);
   const letters = grows(`letters ${name}`, sink.deadLettered);
   if (letters > 0)

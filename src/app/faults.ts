@@ -18,6 +18,9 @@ const DROPPED_SHARE = 1e-5;
 /** Less than that is a disk at work. */
 const OUTPUT_LAG_MS = 10_000;
 
+/** Of these there is one at most, whatever its text says. */
+const unique: ReadonlySet<string> = new Set<FindingCode>(['config-rejected']);
+
 export class Faults {
   /** The worst first. */
   list: readonly Fault[] = [];
@@ -40,7 +43,7 @@ export class Faults {
     // Behind a filter that the kernel refused a socket may be deaf.
     const isFiltered = !own.some(({ code }) => code === 'filter-invalid');
     this.ready = isFiltered && report.workers.some(({ state }) => state === 'running') && hears(report);
-    const key = (fault: Fault): string => this.#keys.get(fault) ?? `${fault.code} ${fault.what}`;
+    const key = (fault: Fault): string => this.#keys.get(fault) ?? (unique.has(fault.code) ? fault.code : `${fault.code} ${fault.what}`);
     const old = new Set(before.map(key));
     const now = new Set(faults.map(key));
     return { raised: this.list.filter((fault) => !old.has(key(fault))), ceased: before.filter((fault) => !now.has(key(fault))) };

@@ -198,7 +198,7 @@ test('a folder that vanishes: lines go to standard error, one complaint, and bac
   assert.deepEqual(instead, ['line 1\n', 'line 2\n', 'line 3\n', 'line 4\n']);
   assert.equal(file.errors, 4);
   assert.equal(complaints.length, 1);
-  assert.match(complaints[0], /connector[.]log cannot be written: its lines go to standard error until it can: it does not exist/);
+  assert.match(complaints[0], /connector[.]log cannot be written: its lines go to standard error until it can: its folder does not exist/);
   mkdirSync(folder);
   await until('resumed', () => existsSync(path) && statSync(path).size > 0);
   // The line can be seen a moment before the file takes others.
@@ -227,7 +227,7 @@ test('what is no file that can be written is refused at the start', (t) => {
     );
   };
   fails(folder, /it is no regular file/);
-  fails(join(folder, 'missing', 'x.log'), /it does not exist/);
+  fails(join(folder, 'missing', 'x.log'), /its folder does not exist/);
   assert.equal(spawnSync('mkfifo', [join(folder, 'pipe')]).status, 0);
   fails(join(folder, 'pipe'), /it is no regular file/);
 });

@@ -33,7 +33,7 @@ import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { createGzip } from 'node:zlib';
-import { codeOf, reasonOf, SensorError } from '../base/errors.ts';
+import { codeOf, reasonOf, SensorError, writeReasonOf } from '../base/errors.ts';
 
 const writeTo = promisify(write);
 const closeFile = promisify(close);
@@ -91,7 +91,7 @@ export class LogFile {
     try {
       this.#open();
     } catch (error) {
-      const why = error instanceof NoRegularFile ? error.message : reasonOf(error);
+      const why = error instanceof NoRegularFile ? error.message : writeReasonOf(error);
       throw new SensorError('log-failed', `Cannot write the log ${options.path}`, why, adviceOf(error), error);
     }
     if (statOf(this.#rotating) !== undefined) this.#compress();
@@ -272,7 +272,7 @@ export class LogFile {
     const { path, retryMs, complain } = this.#options;
     if (this.#fd >= 0) close(this.#fd, () => undefined);
     this.#fd = -1;
-    const why = error instanceof NoRegularFile ? error.message : reasonOf(error);
+    const why = error instanceof NoRegularFile ? error.message : writeReasonOf(error);
     if (!this.#broken) {
       complain(`the log ${path} cannot be written: its lines go to standard error until it can`, {
         why,

@@ -1,6 +1,6 @@
 /** Writing to file descriptors so that a full disk and a reader that has gone away are told apart from faults. */
-import { writeSync } from 'node:fs';
-import { codeOf, reasonOf, SensorError } from '../base/errors.ts';
+import { openSync, writeSync } from 'node:fs';
+import { codeOf, SensorError, writeReasonOf } from '../base/errors.ts';
 
 const AGAIN_MS = 2;
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
@@ -28,11 +28,21 @@ export function writeText(fd: number, text: string): void {
   writeBytes(fd, buffer, 0, buffer.length);
 }
 
+/** Opens a file anew for what a command prints; "-" is standard output. Throws SensorError (output-failed). */
+export function openOutput(path: string): number {
+  if (path === '-') return 1;
+  try {
+    return openSync(path, 'w', 0o600);
+  } catch (error) {
+    throw outputFailed(path, error);
+  }
+}
+
 /** What is said of an output that cannot be opened or written; `what` follows "Cannot write". */
 export function outputFailed(what: string, error: unknown): SensorError {
   const full = codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
   const next = full ? 'Free some space, or write to another place.' : 'Name a file in a folder that exists and that you may write to.';
-  return new SensorError('output-failed', `Cannot write ${what}`, reasonOf(error), next, error);
+  return new SensorError('output-failed', `Cannot write ${what}`, writeReasonOf(error), next, error);
 }
 
 /** A message for the operator on standard error; nobody may be listening there. */

@@ -1,6 +1,6 @@
 /**
- * `earshot policy test`: what rules would do to the calls in captures. The captures go through the same pipeline as in
- * `read`; nothing is written but counts, and examples that are masked.
+ * `earshot policy test`: what rules would do to the calls in captures, or to those that come now. They go through the same
+ * pipeline as in `read` and `run`; nothing is written but counts, and examples that are masked.
  */
 import { bytes } from '../base/arena.ts';
 import { packetTimeUs } from '../base/clock.ts';
@@ -13,7 +13,7 @@ import type { LiveAmount } from './live-packets.ts';
 import { untilInterrupted } from './live-screen.ts';
 import { sourcesOf } from './named-sources.ts';
 import { say, writeText } from './output.ts';
-import { finishPipeline, handOn, processPacket, resetPipeline } from './pipeline.ts';
+import { finishPipeline, processPacket, resetPipeline } from './pipeline.ts';
 import { loadPolicy } from './policy-files.ts';
 import { PolicyTrial, type TrialResult } from './policy-trial.ts';
 import { Progress } from './progress.ts';
@@ -36,16 +36,44 @@ export interface PolicyTestOptions {
   readonly examples?: number;
   readonly config?: string;
   readonly json?: boolean;
+  /** Seconds to listen, in place of captures. */
+  readonly live?: number;
+  readonly interface?: readonly string[];
+  readonly endpoint?: readonly string[];
 }
 
+/** What came live; null: captures were read. */
+type Heard = LiveAmount | null;
+
 export async function policyTest(files: readonly string[], options: PolicyTestOptions): Promise<void> {
-  if (files.length === 0) throw new SensorError('usage', 'There is nothing to test the rules on', 'no capture was named', 'Name one.');
+  refuseMixed(files, options);
   const settings = await settingsOf(options);
   const trial = new PolicyTrial(await loadPolicy(settings, ''), options.examples ?? EXAMPLES);
-  readInto(trial, files, settings);
+  let heard: Heard = null;
+  if (options.live === undefined) readInto(trial, files, settings);
+  else heard = await listenInto(trial, settings, options.live);
   const result = trial.result();
-  if (options.json) writeText(1, `${safeJson(result)}\n`);
-  else writeText(1, textOf(result, coloursOf(process.stdout), widthOf(process.stdout)));
+  if (options.json) writeText(1, `${safeJson(heard === null ? result : { ...result, live: heard })}\n`);
+  else writeText(1, textOf(result, heard, coloursOf(process.stdout), widthOf(process.stdout)));
+}
+
+function refuseMixed(files: readonly string[], { live, interface: interfaces, endpoint }: PolicyTestOptions): void {
+  const what = 'Cannot test the rules';
+  if (live !== undefined && files.length > 0) {
+    throw new SensorError('usage', what, 'a capture and --live were both given', 'Name captures, or listen with --live.');
+  }
+  if (live !== undefined) return;
+  if (interfaces !== undefined || endpoint !== undefined) {
+    throw new SensorError('usage', what, '-i and -e are for --live', 'Say how long to listen, as --live 60s.');
+  }
+  if (files.length === 0) {
+    throw new SensorError(
+      'usage',
+      'There is nothing to test the rules on',
+      'neither a capture nor --live was given',
+      'Name a capture, or listen for a while: --live 60s -i eth0.',
+    );
+  }
 }
 
 /** Those of the configuration, with the rules on trial in the place of its own. */
@@ -59,6 +87,7 @@ async function settingsOf(options: PolicyTestOptions): Promise<Settings> {
   });
   return {
     ...settings,
+    capture: { ...settings.capture, ...sourcesOf(options, settings) },
     pipelines: {
       trial: pipeline(options.filters ?? ''),
       ...(options.diff !== undefined && { other: pipeline(options.diff) }),
@@ -67,26 +96,31 @@ async function settingsOf(options: PolicyTestOptions): Promise<Settings> {
   };
 }
 
+/** Calls of the pipeline become records that the trial sees. */
+function writerInto(trial: PolicyTrial, settings: Settings, startUs: number): RecordWriter {
+  return new RecordWriter({
+    settings,
+    epoch: Math.floor(startUs).toString(36),
+    route: (call) => trial.route(call),
+    encode: (call, to) => trial.encode(call, to),
+    write: (at, _, records, index) => {
+      let from = at;
+      for (let i = 0; i < records; i++) {
+        const end = from + index[INDEX_WORDS * i];
+        trial.see(bytes.toString('utf8', from, end), index[INDEX_WORDS * i + 1]);
+        from = end;
+      }
+    },
+  });
+}
+
 function readInto(trial: PolicyTrial, files: readonly string[], settings: Settings): void {
   const capture = openCapture(files, settings);
   const progress = new Progress(capture);
   try {
     const packet = new Packet();
     const any = capture.next(packet);
-    const writer = new RecordWriter({
-      settings,
-      epoch: Math.floor(any ? packetTimeUs[0] : 0).toString(36),
-      route: (call) => trial.route(call),
-      encode: (call, to) => trial.encode(call, to),
-      write: (at, _, records, index) => {
-        let from = at;
-        for (let i = 0; i < records; i++) {
-          const end = from + index[INDEX_WORDS * i];
-          trial.see(bytes.toString('utf8', from, end), index[INDEX_WORDS * i + 1]);
-          from = end;
-        }
-      },
-    });
+    const writer = writerInto(trial, settings, any ? packetTimeUs[0] : 0);
     resetPipeline(settings, (call) => writer.take(call), true);
     for (let n = 1, more = any; more; n++) {
       processPacket(packet);
@@ -120,7 +154,6 @@ async function listenInto(trial: PolicyTrial, settings: Settings, seconds: numbe
   try {
     if (process.stderr.isTTY) say(`earshot: listening for ${seconds} s; Ctrl-C ends it earlier, and shows what came until then\n`);
     heard = await hearPackets(settings, seconds, interruption.signal, () => {
-      handOn();
       writer.releaseDue();
       writer.flush();
     });
@@ -151,6 +184,10 @@ function noCalls({ capture }: Settings, { seconds, packets, silent }: LiveAmount
 function textOf(result: TrialResult, heard: Heard, colours: Colours, width: number): string {
   const lines: string[] = [];
   const { calls, letThrough } = result;
+  if (heard !== null) {
+    const dropped = heard.dropped === 0 ? '' : `, ${count(heard.dropped)} more were dropped by the kernel`;
+    lines.push(`Listened for ${heard.seconds.toFixed(1)} s: ${count(heard.packets)} packets${dropped}.`);
+  }
   lines.push(`${count(calls)} calls: ${count(letThrough)} let through, ${count(calls - letThrough)} left out.`, '');
   interface Row {
     readonly calls: number;

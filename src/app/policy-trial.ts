@@ -96,6 +96,11 @@ export class PolicyTrial {
     for (const { name } of spec.masking.rules) this.#maskingOf(name);
   }
 
+  /** Calls seen. */
+  get calls(): number {
+    return this.#calls;
+  }
+
   /** A word that says what both filters decide of a call; `see` gets it back with the record. */
   route(call: number): number {
     this.#view.set(call);

@@ -1,6 +1,7 @@
 /**
  * The delivery of `earshot read --deliver`: the same ship thread as that of a running sensor, which reading waits for, so
- * that nothing is lost however slow the sinks are. What is not delivered in time stays in the spool.
+ * that nothing is lost however slow the sinks are. What is not delivered in time stays in the spool, and `earshot spool
+ * deliver` goes on with it: the same without anything to read.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bytes } from '../base/arena.ts';
@@ -8,16 +9,21 @@ import { SensorError } from '../base/errors.ts';
 import type { Settings } from '../base/settings.ts';
 import { INDEX_WORDS, maskedBatch } from '../policy/masked-call.ts';
 import type { DeliveryState } from '../ship/delivery-state.ts';
+import { onceOnly } from '../ship/problem-words.ts';
 import { say } from './output.ts';
 import { pipelinesOf } from './pipelines.ts';
 import { Shipping } from './shipping.ts';
+import { refuseSharedFiles, refuseSinkFiles } from './sink-files.ts';
 import { spoolDirectory } from './state-directory.ts';
 import { sentence, shown } from './terminal.ts';
+import { unencrypted } from './unencrypted.ts';
 import { count } from './units.ts';
 import { version } from './version.ts';
 
 /** Bytes that are read ahead of the spool. */
 const AHEAD_BYTES = 16 << 20;
+/** How long it is waited for the sinks, when nothing else is said. */
+export const DELIVER_S = 60;
 const LOOK_MS = 20;
 const CLOSE_MS = 5000;
 const TEXT_MAX = 500;
@@ -37,9 +43,12 @@ export class ReadDelivery {
 
   /** Opens the spool and the sinks. Throws the SensorError of what cannot be used. */
   static async start(settings: Settings, timeoutMs: number): Promise<ReadDelivery> {
+    refuseSharedFiles(settings);
+    refuseSinkFiles(settings);
+    for (const text of unencrypted(settings)) say(`earshot: warning: ${text}.\n`);
     const directory = spoolDirectory(settings);
     const shipping = new Shipping(
-      () => ({ settings, pipelines: pipelinesOf(settings), directory, version: version(), isPatient: true }),
+      { settings, pipelines: pipelinesOf(settings), routing: 0, directory, version: version(), isPatient: true },
       Math.min(AHEAD_BYTES, settings.spool.memoryBytesMax / 2),
       {
         onLog: (level, message, fields) => {
@@ -67,8 +76,8 @@ export class ReadDelivery {
     this.#shipping.add(maskedBatch(new Uint8Array(bytes.buffer.slice(at, end)), index.slice(0, INDEX_WORDS * records)));
   }
 
-  /** Waits until all is delivered, or the time is over; says what came of it. */
-  async finish(): Promise<void> {
+  /** Waits until all is delivered, or the time is over; says what came of it. `hasRead`: calls came from captures. */
+  async finish(hasRead: boolean): Promise<void> {
     const endMs = performance.now() + this.#timeoutMs;
     while (!this.#isEmpty() && performance.now() < endMs) await sleep(LOOK_MS);
     await this.close();
@@ -78,7 +87,8 @@ export class ReadDelivery {
     if (lost > 0) say(`earshot: ${count(lost)} records did not reach the spool.\n`);
     const left = sinks.filter((sink) => leftFor(sink) > 0);
     if (left.length > 0) {
-      say(`earshot: what is left is in the spool ${this.#directory}; earshot run, or another read --deliver, goes on with it.\n`);
+      say(`earshot: what is left waits in the spool ${this.#directory}: earshot spool deliver, or earshot run, goes on with it.\n`);
+      if (hasRead) say('earshot: reading the captures again would put their calls there a second time, with the same ids.\n');
     }
     this.isComplete = lost === 0 && sinks.every((sink) => leftFor(sink) + sink.deadLettered + sink.expired === 0);
   }
@@ -109,5 +119,5 @@ function resultOf(sink: DeliveryState): string {
   const left = leftFor(sink);
   if (left > 0) parts.push(`${count(left)} are left`);
   const problem = left > 0 ? (sink.blocked ?? sink.lastProblem) : null;
-  return `${parts.join(', ')}.${problem === null ? '' : ` ${shown(`${sentence(problem.what)} ${problem.next}`, TEXT_MAX)}`}`;
+  return `${parts.join(', ')}.${problem === null ? '' : ` ${shown(`${sentence(problem.what)} ${onceOnly(problem.next)}`.trimEnd(), TEXT_MAX)}`}`;
 }

@@ -1,7 +1,7 @@
 /**
  * `earshot read`: captures in, calls out, on this thread, as fast as they can be read.
  */
-import { closeSync, fstatSync, openSync, type Stats, statSync } from 'node:fs';
+import { closeSync, fstatSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isatty } from 'node:tty';
 import { bytes } from '../base/arena.ts';
@@ -43,9 +43,9 @@ export interface ReadOptions {
 }
 
 const PROGRESS_PACKETS = 1 << 14;
-/** How long it is waited for the sinks. */
-const DELIVER_S = 60;
 const EXIT_UNDELIVERED = 1;
+/** By the group or by everybody. */
+const OTHERS_READ = 0o044;
 const EXCLUDED = 'calls.excluded{';
 
 /** Reads the files; returns the exit code. Throws SensorError for what the operator has to mend. */
@@ -66,10 +66,10 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
   const name = options.format ?? 'jsonl';
   const format = name === 'jsonl' ? null : formats[name]();
   const context: FormatContext = { settings, version: version(), now: Date.now };
-  const fd = !writesCalls ? -1 : options.output === undefined ? 1 : openOutput(options.output, files);
+  const fd = !writesCalls ? -1 : options.output === undefined ? 1 : openBeside(options.output, files);
   const progress = new Progress(capture);
   const policy =
-    options.unmasked === true && options.unfiltered === true
+    options.unmasked === true && options.unfiltered === true && options.summary !== true
       ? null
       : new Policy(await loadPolicy(settings, keyDirectoryOf(settings, options)));
   const delivery = options.deliver === true ? await startDelivery(settings, options) : null;
@@ -105,6 +105,7 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
         true,
       );
     }
+    if (options.unmasked === true && fd > 2) warnReadable(fd, options.output ?? '');
     if (writesCalls && options.unmasked === true) say('earshot: what follows is unmasked: headers and bodies as they were on the wire.\n');
     if (format !== null) writer.begin(format.begin(context));
     if (any) {
@@ -117,7 +118,7 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
     finishPipeline();
     writer.end(format === null ? '' : format.end());
     progress.end();
-    await delivery?.finish();
+    await delivery?.finish(true);
     if (summary !== null) {
       const seconds = Number(process.hrtime.bigint() - started) / 1e9;
       const stream = writesCalls ? process.stderr : process.stdout;
@@ -142,8 +143,9 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
   return delivery === null || delivery.isComplete ? 0 : EXIT_UNDELIVERED;
 }
 
-async function startDelivery(settings: Settings, { deliverTimeout = DELIVER_S }: ReadOptions): Promise<ReadDelivery> {
-  return await (await import('./read-delivery.ts')).ReadDelivery.start(settings, deliverTimeout * 1000);
+async function startDelivery(settings: Settings, { deliverTimeout }: ReadOptions): Promise<ReadDelivery> {
+  const { DELIVER_S, ReadDelivery } = await import('./read-delivery.ts');
+  return await ReadDelivery.start(settings, (deliverTimeout ?? DELIVER_S) * 1000);
 }
 
 /** What is masked with a key must be the same in the next run too, when it leaves. */
@@ -195,19 +197,22 @@ function sayFiltered(): void {
 }
 
 /** Opens the output anew, unless it is one of the captures: opening would empty it. */
-function openOutput(path: string, files: readonly string[]): number {
-  const output = statOf(path);
+function openBeside(path: string, files: readonly string[]): number {
+  const output = path === '-' ? undefined : statOf(path);
   for (const file of files) {
     const input = file === '-' ? fstatSync(0) : statOf(file);
     if (output?.isFile() && input?.ino === output.ino && input.dev === output.dev) {
       throw new SensorError('usage', `Cannot write ${path}`, 'it is one of the captures to read', 'Name another file with --output.');
     }
   }
-  try {
-    return openSync(path, 'w', 0o600);
-  } catch (error) {
-    throw outputFailed(path, error);
-  }
+  return openOutput(path);
+}
+
+/** A file that was there keeps its mode. */
+function warnReadable(fd: number, path: string): void {
+  const stat = fstatSync(fd);
+  if (stat.isFile() && (stat.mode & OTHERS_READ) !== 0)
+    say(`earshot: warning: others may read ${path}, which was there before: chmod 600 ${path}.\n`);
 }
 
 function statOf(path: string): Stats | undefined {

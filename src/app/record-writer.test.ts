@@ -10,6 +10,7 @@ import { counter, countOf, counts, resetCounters } from '../base/counters.ts';
 import { balances } from '../base/ledger.ts';
 import { defaultSettings } from '../base/settings.ts';
 import { Packet } from '../capture/packet.ts';
+import { callsParked } from '../normalise/duplicates.ts';
 import { maskingRule } from '../policy/default-masking.ts';
 import { INDEX_WORDS } from '../policy/masked-call.ts';
 import { Policy } from '../policy/policy.ts';
@@ -101,6 +102,59 @@ test('a call that waits for a better copy is masked, and so is one whose copy wa
   }
 });
 
+test('calls that wait for a better copy keep the table that they were routed by', () => {
+  const cut = fiveCalls().slice(0, 5);
+  const twice = cut.flatMap((wire) => [
+    { ...wire, interfaceId: 0 },
+    { ...wire, interfaceId: 1 },
+  ]);
+  resetCounters();
+  const written: { readonly id: string; readonly routing: number; readonly routes: number }[] = [];
+  let routes = 0b01;
+  const writer = new RecordWriter({
+    settings: defaultSettings,
+    epoch: 'test',
+    route: () => routes,
+    routing: 3,
+    write: (at, _, records, index, routing) => {
+      let from = at;
+      for (let i = 0; i < records; i++) {
+        const end = from + index[INDEX_WORDS * i];
+        written.push({ id: JSON.parse(bytes.toString('utf8', from, end)).id, routing, routes: index[INDEX_WORDS * i + 1] });
+        from = end;
+      }
+    },
+  });
+  resetPipeline(defaultSettings, (call) => writer.take(call));
+  feed(twice);
+  finishPipeline();
+  const before = written.length;
+  assert.ok(callsParked() > 0, 'some wait');
+  routes = 0b10;
+  writer.reroute(4);
+  feed(fiveCalls());
+  finishPipeline();
+  writer.end('');
+  assert.ok(written.length > before);
+  for (const one of written) assert.equal(one.routing, one.routes === 0b01 ? 3 : 4, one.id);
+  assert.deepEqual([...new Set(written.map(({ routing }) => routing))].sort(), [3, 4]);
+});
+
+function feed(packets: readonly Wire[]): void {
+  const packet = new Packet();
+  for (const { data, timeUs, interfaceId } of packets) {
+    packet.at = packetRegion.at;
+    packet.end = packet.at + data.length;
+    packet.wireBytes = data.length;
+    packet.linkType = 1;
+    packet.interfaceId = interfaceId ?? 0;
+    bytes.set(data, packet.at);
+    packetTimeUs[0] = timeUs;
+    counts[counter('packets.received')]++;
+    processPacket(packet);
+  }
+}
+
 interface Written {
   readonly text: string;
   readonly lengths: readonly number[];
@@ -133,17 +187,7 @@ function withGaps(format: Format | null = null): Written {
     calls++;
     writer.gap({ fromUs: calls, toUs: calls + 1, bodies: 1, headers: 0, packets: calls });
   });
-  const packet = new Packet();
-  for (const { data, timeUs } of fiveCalls()) {
-    packet.at = packetRegion.at;
-    packet.end = packet.at + data.length;
-    packet.wireBytes = data.length;
-    packet.linkType = 1;
-    bytes.set(data, packet.at);
-    packetTimeUs[0] = timeUs;
-    counts[counter('packets.received')]++;
-    processPacket(packet);
-  }
+  feed(fiveCalls());
   finishPipeline();
   writer.end('');
   for (const { name, balances: isBalanced } of balances(0, 0)) assert.ok(isBalanced, name);

@@ -46,7 +46,9 @@ export interface RecordWriterOptions {
   readonly epoch: string;
   readonly worker?: number;
   /** Takes what is ready: bytes of the arena and their index, valid until it returns; how many records they are. */
-  readonly write: (at: number, end: number, records: number, index: Int32Array) => void;
+  readonly write: (at: number, end: number, records: number, index: Int32Array, routing: number) => void;
+  /** Number of the table that the routes are by (app/routing.ts); 0 when not said. */
+  readonly routing?: number;
   /** Where a call is to go, as bits; 0 for nowhere, which the function has counted. All go to 1 when not said. */
   readonly route?: (call: number) => number;
   /** Writes the record of the call that was routed last at an offset and returns its end; as it was on the wire when not said. */
@@ -78,14 +80,32 @@ export class RecordWriter {
   #ready = 0;
   #records = 0;
   #gaps = 0;
+  /** Of what is written now, and of what is routed now. */
+  #routing: number;
+  #nextRouting: number;
+  /** Tables of records that wait for a better copy. */
+  readonly #parkedRoutings = new WeakMap<Buffer, number>();
 
   constructor(options: RecordWriterOptions) {
-    const { settings, epoch, worker = 0, write, route = all, encode = encodeCall, format = null, ports = [], onRecord } = options;
+    const {
+      settings,
+      epoch,
+      worker = 0,
+      write,
+      route = all,
+      encode = encodeCall,
+      format = null,
+      ports = [],
+      onRecord,
+      routing = 0,
+    } = options;
     this.#write = write;
     this.#route = route;
     this.#encode = encode;
     this.#format = format;
     this.#onRecord = onRecord;
+    this.#routing = routing;
+    this.#nextRouting = routing;
     if (ports.length > 0) {
       this.#ports = new Uint8Array(65536);
       for (const port of ports) this.#ports[port] = 1;
@@ -128,7 +148,9 @@ export class RecordWriter {
       return;
     }
     if (verdict === WAIT) {
-      park(call, Buffer.from(B.subarray(this.#at, end)), routes);
+      const record = Buffer.from(B.subarray(this.#at, end));
+      this.#parkedRoutings.set(record, this.#nextRouting);
+      park(call, record, routes);
       return;
     }
     this.#record(this.#at, end, routes);
@@ -142,9 +164,24 @@ export class RecordWriter {
   #due(all: boolean): void {
     const nowMs = (packetTimeUs[0] / 1000) | 0;
     for (let due = nextDue(nowMs, all); due !== undefined; due = nextDue(nowMs, all)) {
+      this.#switch(this.#parkedRoutings.get(due.record) ?? this.#nextRouting);
       due.record.copy(B, this.#at);
       this.#record(this.#at, this.#at + due.record.length, due.routes);
     }
+    this.#switch(this.#nextRouting);
+  }
+
+  /** Calls are routed by another table from now on; what was routed before keeps its own. */
+  reroute(routing: number): void {
+    this.#nextRouting = routing;
+    this.#switch(routing);
+  }
+
+  /** What is written together has one table. */
+  #switch(routing: number): void {
+    if (routing === this.#routing) return;
+    this.flush();
+    this.#routing = routing;
   }
 
   #record(at: number, end: number, routes: number): void {
@@ -207,6 +244,6 @@ export class RecordWriter {
     C[OUT_BYTES] += end - START;
     this.#at = START;
     this.#ready = 0;
-    this.#write(START, end, ready, this.#index);
+    this.#write(START, end, ready, this.#index, this.#routing);
   }
 }

@@ -272,6 +272,7 @@ function sampleShip(): ShipReport {
   const atMs = STARTED_AT_MS + UP_MS;
   return {
     atMs,
+    putBack: 0,
     cpuMs: 1_830_000,
     spool: {
       directory: '/var/lib/earshot/spool',

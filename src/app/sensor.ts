@@ -21,7 +21,7 @@ import type { CallFilter } from './call-filter.ts';
 import { CallsOutput } from './calls-output.ts';
 import { controlPath } from './control/path.ts';
 import type { OnCalls, SensorControl } from './control/protocol.ts';
-import { type ControlServer, startControl } from './control/server.ts';
+import { type ControlServer, refuseSecond, startControl } from './control/server.ts';
 import { findingKinds } from './doctor/findings.ts';
 import { Faults } from './faults.ts';
 import { giveBackMemory } from './give-back.ts';
@@ -36,18 +36,22 @@ import { pipelinesOf } from './pipelines.ts';
 import { loadPolicy } from './policy-files.ts';
 import type { Fault, SensorReport } from './report.ts';
 import { makeReport, type PipelineParts } from './report-maker.ts';
-import { Shipping } from './shipping.ts';
+import { Shipping, type ShippingStart } from './shipping.ts';
+import { refuseSharedFiles, refuseSinkFiles } from './sink-files.ts';
 import { refuseEqualRoutes } from './sink-names.ts';
 import { noteCounters, sinceNoted } from './standstill.ts';
 import { spoolDirectory } from './state-directory.ts';
 import { statsLine } from './stats-block.ts';
+import { unencrypted } from './unencrypted.ts';
 import { version } from './version.ts';
 import type { Watch } from './watches.ts';
-import type { WorkerStart } from './worker-link.ts';
+import type { ToWorker, WorkerStart } from './worker-link.ts';
 import { Workers } from './workers.ts';
 
 const LOOK_MS = 1000;
 const OWN_MS = 10_000;
+/** What delivery has to come to its end when no sink is left. */
+const LAST_SINK_MS = 5000;
 
 export interface SensorOptions {
   readonly settings: Settings;
@@ -60,14 +64,31 @@ export interface SensorOptions {
   readonly onOutputGone?: () => void;
 }
 
+function hasSinks({ sinks }: Settings): boolean {
+  return Object.keys(sinks).length > 0;
+}
+
+/** Where a masking key that the sensor makes is kept: beside the spool. */
+function keyDirectory(settings: Settings): string {
+  return hasSinks(settings) ? dirname(spoolDirectory(settings)) : '';
+}
+
+function shippingStart(settings: Settings, routing: number): ShippingStart {
+  const pipelines = pipelinesOf(settings).map(({ name, sinks }) => ({ name, sinks }));
+  return { settings, pipelines, routing, directory: spoolDirectory(settings), version: version() };
+}
+
 export class Sensor implements SensorControl {
   readonly workers: Workers;
   readonly #options: SensorOptions;
   readonly #log: Log;
   #settings: Settings;
   readonly #listening: Listening;
-  #policy: PolicySpec | null = null;
+  /** What workers do with calls; null before it is read. */
+  #orders: Omit<Extract<ToWorker, { type: 'policy' }>, 'type'> | null = null;
   #shipping: Shipping | null = null;
+  /** Number of the table that workers route by (routing.ts). */
+  #routing = 0;
   #output: CallsOutput | null = null;
   #control: ControlServer | null = null;
   #health: Listener | null = null;
@@ -104,10 +125,10 @@ export class Sensor implements SensorControl {
         const read = [...life.pastInterfaces.values()].reduce((n, { packets }) => n + packets, 0);
         life.packetsWithDead = totals.packets - totals.dropped - read - waiting;
       },
-      onBatch: (batch) => {
+      onBatch: (batch, routing) => {
         this.#output?.add(batch.bytes, batch.index.length / INDEX_WORDS);
         // The output writes later what the ship thread would take away.
-        if (this.#shipping !== null) this.#shipping.add(this.#output === null ? batch : maskedBatch(batch.bytes.slice(), batch.index));
+        this.#shipping?.add(this.#output === null ? batch : maskedBatch(batch.bytes.slice(), batch.index), routing);
       },
       onLost: (records) => {
         this.#output?.lose(records);
@@ -122,22 +143,18 @@ export class Sensor implements SensorControl {
   async start(): Promise<void> {
     const { settings } = this.#options;
     try {
-      const directory = spoolDirectory(settings);
+      refuseSharedFiles(settings);
+      refuseSinkFiles(settings);
       refuseEqualRoutes(settings);
-      this.#policy = await loadPolicy(settings, Object.keys(settings.sinks).length > 0 ? dirname(directory) : '');
+      await refuseSecond(controlPath(settings.control.socket));
+      const policy = await loadPolicy(settings, keyDirectory(settings));
       this.#listening.open();
-      if (Object.keys(settings.sinks).length > 0) {
-        this.#shipping = new Shipping(
-          () => ({ settings, pipelines: pipelinesOf(settings), directory, version: version() }),
-          settings.spool.memoryBytesMax,
-          {
-            onLog: (level, message, fields) => this.#log[level](message, fields),
-            onOwn: (host, port, open) => this.#setOwn({ protocol: 'tcp', host, port }, open),
-          },
-        );
+      if (hasSinks(settings)) {
+        this.#shipping = this.#newShipping(shippingStart(settings, this.#routing));
         await this.#shipping.start();
       }
       if (settings.output.file !== '') this.#output = new CallsOutput(settings.output.file, settings.output.queueBytesMax);
+      this.#takePolicy(policy);
       this.#control = await startControl(controlPath(settings.control.socket), this);
       const own = (address: OwnAddress): void => this.#setOwn(address, true);
       const ownClosed = (address: OwnAddress): void => this.#setOwn(address, false);
@@ -154,6 +171,8 @@ export class Sensor implements SensorControl {
       this.#look();
       this.#lookTimer = setInterval(() => this.#look(), LOOK_MS);
       const { interfaces, endpoints } = settings.capture;
+      for (const text of unencrypted(settings)) this.#log.warn(text);
+      giveBackMemory();
       this.#log.info('listening', { version: version(), workers: this.workers.lives.length, interfaces, endpoints });
     } catch (error) {
       await this.workers.kill();
@@ -165,10 +184,16 @@ export class Sensor implements SensorControl {
     }
   }
 
+  #newShipping(start: ShippingStart): Shipping {
+    return new Shipping(start, start.settings.spool.memoryBytesMax, {
+      onLog: (level, message, fields) => this.#log[level](message, fields),
+      onOwn: (host, port, open) => this.#setOwn({ protocol: 'tcp', host, port }, open),
+    });
+  }
+
   #noteCounters(isStop: boolean): void {
     const indexes = this.#listening.heard.flatMap((one) => one.indexes);
     noteCounters(controlPath(this.#settings.control.socket), indexes, isStop);
-      giveBackMemory();
   }
 
   /** How much passed between the stop of the sensor before and now. */
@@ -185,7 +210,7 @@ export class Sensor implements SensorControl {
   #workerStart(worker: number, life: number): WorkerStart {
     const { run } = this.#settings;
     const socket = this.#listening.packetSockets[worker];
-    if (this.#policy === null) throw new Error('workers start behind the policy');
+    if (this.#orders === null) throw new Error('workers start behind the policy');
     return {
       worker,
       epoch: `${this.#startedAtMs.toString(36)}${life === 0 ? '' : `-${life}`}`,
@@ -197,8 +222,7 @@ export class Sensor implements SensorControl {
       ownSockets: this.#ownSockets(),
       watches: this.#watches(),
       processor: run.affinity.length === 0 ? -1 : run.affinity[worker % run.affinity.length],
-      policy: this.#policy,
-      discard: this.#output === null && this.#shipping === null,
+      ...this.#orders,
     };
   }
 
@@ -226,7 +250,10 @@ export class Sensor implements SensorControl {
     const report = this.report();
     const own = [...this.#listening.faults(), ...this.#rejection()];
     const { raised, ceased } = this.#faults.judge(report, own, this.#output?.fault ?? '', this.#log.errors);
-    for (const fault of raised) this.#log.warn(fault.what, { code: fault.code, next: fault.next });
+    for (const fault of raised) {
+      // Each refusal was logged when it was given.
+      if (fault.code !== 'config-rejected') this.#log.warn(fault.what, { code: fault.code, next: fault.next });
+    }
     for (const fault of ceased) this.#log.info('no longer so', { code: fault.code, what: fault.what });
     if (this.#output?.isAbandoned && !this.#stopping) this.#options.onOutputGone?.();
     const { statsIntervalMs } = this.#settings.run;
@@ -278,7 +305,7 @@ export class Sensor implements SensorControl {
     this.#reloading = reloading.catch(() => undefined);
     const answer = await reloading;
     if (answer.ok) this.#log.info(answer.text);
-    else this.#log.error(answer.text);
+    else this.#log.error(answer.text, { code: 'config-rejected', next: findingKinds['config-rejected'].next });
     this.#rejected = answer.ok ? '' : answer.text;
     return answer;
   }
@@ -298,31 +325,34 @@ export class Sensor implements SensorControl {
       if (restart.length > 0) {
         return { ok: false, text: `not reloaded, nothing was changed: these need a restart: ${describeChanges(restart)}` };
       }
+      refuseSharedFiles(settings);
+      refuseSinkFiles(settings);
+      refuseEqualRoutes(settings);
       // The rules lie in files of their own, which may have changed although no setting has.
-      const policy = await loadPolicy(settings, Object.keys(settings.sinks).length > 0 ? dirname(spoolDirectory(settings)) : '');
+      const policy = await loadPolicy(settings, keyDirectory(settings));
       this.#output?.reopen();
-      this.#shipping?.reload();
-      const policyChanges = isDeepStrictEqual(policy, this.#policy) ? '' : 'the rules have changed';
-      const takePolicy = (): void => {
-        this.#policy = policy;
-        if (policyChanges !== '') this.workers.tell({ type: 'policy', policy });
-      };
+      const policyChanges = isDeepStrictEqual(policy, this.#orders?.policy) ? '' : 'the rules have changed';
       if (live.length === 0) {
-        takePolicy();
+        this.#shipping?.reload();
+        this.#takePolicy(policy);
         this.#readAtMs = Date.now();
         return { ok: true, text: `reloaded ${configuration}: ${policyChanges || 'no setting has changed'}` };
       }
+      const before = new Set(unencrypted(this.#settings));
       await this.#metrics?.update(settings.metrics);
       try {
         this.#listening.change(settings);
+        await this.#changeShipping(settings);
       } catch (error) {
         await this.#metrics?.update(this.#settings.metrics);
+        this.#listening.change(this.#settings);
         throw error;
       }
       this.#settings = settings;
-      takePolicy();
+      this.#takePolicy(policy);
       this.#readAtMs = Date.now();
       this.#log.setLevel(settings.log.level);
+      for (const text of unencrypted(settings)) if (!before.has(text)) this.#log.warn(text);
       this.workers.tell({
         type: 'settings',
         shedding: settings.run.shedding,
@@ -337,6 +367,43 @@ export class Sensor implements SensorControl {
       if (!(error instanceof SensorError)) throw error;
       return { ok: false, text: `not reloaded, nothing was changed: ${[error.message, ...error.details].join(' | ')}` };
     }
+  }
+
+  /** The last step of a reload that may fail. */
+  async #changeShipping(settings: Settings): Promise<void> {
+    const before = shippingStart(this.#settings, 0);
+    const start = shippingStart(settings, this.#routing + 1);
+    if (isDeepStrictEqual([before.pipelines, before.settings.sinks], [start.pipelines, start.settings.sinks])) {
+      this.#shipping?.reload();
+      return;
+    }
+    const shipping = this.#shipping;
+    if (shipping === null) {
+      if (hasSinks(settings)) {
+        const first = this.#newShipping(start);
+        await first.start();
+        if (this.#stopping) {
+          await first.stop(Date.now());
+          throw new SensorError('sensor-stopped', 'Cannot take over the sinks', 'the sensor is stopping', 'Start it with them.');
+        }
+        this.#shipping = first;
+      }
+    } else if (hasSinks(settings)) {
+      await shipping.change(start);
+    } else {
+      // What lies in the spool waits there for sinks of these names.
+      this.#shipping = null;
+      await shipping.stop(Date.now() + LAST_SINK_MS);
+    }
+    this.#routing = start.routing;
+  }
+
+  /** Workers take it over, with the table of the pipelines as they are now; they discard what nobody takes. */
+  #takePolicy(policy: PolicySpec): void {
+    const orders = { policy, routing: this.#routing, discard: this.#output === null && this.#shipping === null };
+    if (isDeepStrictEqual(orders, this.#orders)) return;
+    this.#orders = orders;
+    this.workers.tell({ type: 'policy', ...orders });
   }
 
   setLogLevel(level: LogLevel): void {
@@ -372,7 +439,7 @@ export class Sensor implements SensorControl {
   /** The pipelines and their rules, for the report. */
   #pipelines(): PipelineParts[] {
     return pipelinesOf(this.#settings).map(({ name, sinks }, i) => {
-      const pipeline = this.#policy?.pipelines[i];
+      const pipeline = this.#orders?.policy.pipelines[i];
       return { name, sinks, rules: [...(pipeline?.simple.rules ?? []), ...(pipeline?.advanced.rules ?? [])] };
     });
   }

@@ -1,20 +1,24 @@
 /**
- * `earshot spool verify | repair | export | purge`: what is done with a spool while no sensor uses it. Verify only reads,
- * beside a running sensor too; the others are refused then.
+ * `earshot spool verify | repair | export | purge | deliver`: what is done with a spool while no sensor uses it. Verify only
+ * reads, beside a running sensor too; the others are refused then.
  */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { SensorError } from '../base/errors.ts';
+import { LETTERS } from '../ship/dead-letters.ts';
 import { goesTo } from '../ship/routes.ts';
 import { backlogOf, dropBacklog, lettersDirectory } from '../ship/spool/backlog.ts';
-import { exportRecords, purgeSpool, type RecordChoice, repairSpool, spoolStatus, verifySpool } from '../ship/spool/offline.ts';
+import { exportRecords, purgeSpool, type RecordChoice, spoolStatus, verifySpool } from '../ship/spool/offline.ts';
+import { type Repaired, repairSpool } from '../ship/spool/repair.ts';
 import { routesIn } from '../ship/spool/segment.ts';
-import { outputFailed, say, writeBytes, writeText } from './output.ts';
+import { openOutput, say, writeBytes, writeText } from './output.ts';
+import { pipelinesOf } from './pipelines.ts';
 import { readerNamed, readersOf, type SpoolOptions, type SpoolPlace, spoolPlace, withLetters } from './spool-place.ts';
-import { problemsOf } from './spool-status.ts';
+import { knownText, problemsOf } from './spool-status.ts';
 import { shown } from './terminal.ts';
 import { byteAmount, count } from './units.ts';
 
 const EXIT_DAMAGED = 1;
+const EXIT_UNDELIVERED = 1;
 const TEXT_MAX = 2000;
 
 /** Reads and checks every frame; gives 1 when something is damaged or missing, else 0. */
@@ -35,31 +39,50 @@ export async function verify(options: SpoolOptions): Promise<number> {
         problems.length === 0 ? 'all is whole' : `${count(problems.length)} damaged or missing`
       }\n`,
     );
+    if (report.knownHoles > 0) writeText(1, `${place}: ${knownText(report)}\n`);
   }
   if (wrong === 0) return 0;
   say('earshot: the spool is damaged. Stop the sensor, and set the damaged parts aside with earshot spool repair --yes.\n');
   return EXIT_DAMAGED;
 }
 
-export async function repair(options: SpoolOptions & { readonly yes?: boolean }): Promise<void> {
-  const { directory } = await spoolPlace(options);
+/** Gives 1 when a part is left that only the configuration could tell about. */
+export async function repair(options: SpoolOptions & { readonly yes?: boolean }): Promise<number> {
+  const { directory, settings, isConfigured, keys } = await spoolPlace(options);
   const places = await withLetters(directory);
+  await spoolStatus(directory);
   if (options.yes !== true) throw unconfirmed(`repair ${directory}`, 'it writes damaged segments anew, without what cannot be read');
+  let left = 0;
   for (const place of places) {
+    const configured = isConfigured ? pipelinesOf(settings).map(({ name }) => name) : null;
     const before = (await spoolStatus(place)).quarantinedFiles;
-    const { mended } = await repairSpool(place);
-    const after = (await spoolStatus(place)).quarantinedFiles;
-    for (const name of mended) writeText(1, `${place}/${name}: written anew with the frames that are whole\n`);
-    const aside = after - before;
-    writeText(
-      1,
-      mended.length === 0
-        ? `${place}: nothing to repair\n`
-        : `${place}: ${count(mended.length)} segments repaired; ${
-            aside === 0 ? 'nothing had to be set aside' : `${count(aside)} damaged parts set aside in ${place}/quarantine`
-          }\n`,
-    );
+    const repaired = await repairSpool(place, { keys, pipelines: place === directory ? configured : [LETTERS] });
+    const aside = (await spoolStatus(place)).quarantinedFiles - before;
+    left += repaired.left.length;
+    sayRepaired(place, repaired, aside);
   }
+  if (left === 0) return 0;
+  say('earshot: name the configuration of the sensor with --config: it may say which pipelines these segments are of.\n');
+  return EXIT_DAMAGED;
+}
+
+function sayRepaired(place: string, { mended, setAside, left, isStateNew, newHoles }: Repaired, aside: number): void {
+  for (const name of mended) writeText(1, `${place}/${name}: written anew with the frames that are whole\n`);
+  for (const name of setAside) writeText(1, `${place}/${name}: it has no frame that can be read, and is set aside\n`);
+  for (const name of left) writeText(1, `${place}/${name}: left as it is, the names of its pipelines are damaged\n`);
+  if (isStateNew) writeText(1, `${place}/state: written anew\n`);
+  const missing = newHoles.reduce((sum, { records }) => sum + records, 0);
+  if (missing > 0) writeText(1, `${place}: ${count(missing)} records are missing; that is noted, and verify calls it known\n`);
+  const done = mended.length + setAside.length;
+  const nothing = done === 0 && left.length === 0 && missing === 0 && !isStateNew;
+  writeText(
+    1,
+    nothing
+      ? `${place}: nothing to repair\n`
+      : `${place}: ${count(done)} segments repaired; ${
+          aside === 0 ? 'nothing had to be set aside' : `${count(aside)} damaged parts set aside in ${place}/quarantine`
+        }\n`,
+  );
 }
 
 export interface ExportOptions extends SpoolOptions {
@@ -75,7 +98,7 @@ export async function exportSpool(options: ExportOptions): Promise<number> {
   const choose = await choiceOf(place, options);
   // What is wrong with the spool is said before a file is emptied.
   await spoolStatus(place.directory);
-  const fd = options.output === undefined ? 1 : openNew(options.output);
+  const fd = options.output === undefined ? 1 : openOutput(options.output);
   try {
     const out = (lines: Uint8Array): Promise<void> => {
       const buffer = Buffer.from(lines.buffer, lines.byteOffset, lines.length);
@@ -109,14 +132,6 @@ async function choiceOf(place: SpoolPlace, { sink, from = 0, to = Number.POSITIV
   };
 }
 
-function openNew(path: string): number {
-  try {
-    return openSync(path, 'w', 0o600);
-  } catch (error) {
-    throw outputFailed(path, error);
-  }
-}
-
 /** Throws away all records, or what waits for one sink. */
 export async function purge(options: SpoolOptions & { readonly yes?: boolean; readonly sink?: string }): Promise<void> {
   const place = await spoolPlace(options);
@@ -138,6 +153,25 @@ export async function purge(options: SpoolOptions & { readonly yes?: boolean; re
   for (const { name, queued } of waiting) writeText(1, `${name}: ${count(queued)} of them had not been delivered to it\n`);
   const places = await withLetters(directory);
   if (places.length > 1) writeText(1, `the dead letters in ${lettersDirectory(directory)} are still there\n`);
+}
+
+/** Delivers what waits, and reads no capture; gives 1 when not all of it was delivered in time. */
+export async function deliver(options: SpoolOptions & { readonly deliverTimeout?: number }): Promise<number> {
+  const { directory, settings } = await spoolPlace(options);
+  if (Object.keys(settings.sinks).length === 0) {
+    const why = options.config === undefined ? 'no configuration says where to' : `${options.config} has no sinks`;
+    throw new SensorError('usage', 'Cannot deliver', why, 'Name the configuration of the sensor with --config, one that has sinks.');
+  }
+  if (settings.spool.level === 'memory') {
+    const next = 'Set spool.level to disk or os.';
+    throw new SensorError('usage', 'Cannot deliver', 'spool.level is memory: what lies on the disk is left alone', next);
+  }
+  await spoolStatus(directory);
+  const { DELIVER_S, ReadDelivery } = await import('./read-delivery.ts');
+  const placed = { ...settings, spool: { ...settings.spool, directory } };
+  const delivery = await ReadDelivery.start(placed, (options.deliverTimeout ?? DELIVER_S) * 1000);
+  await delivery.finish(false);
+  return delivery.isComplete ? 0 : EXIT_UNDELIVERED;
 }
 
 function unconfirmed(act: string, why: string): SensorError {

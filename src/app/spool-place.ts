@@ -42,15 +42,15 @@ export function readersOf(settings: Settings): BacklogReader[] {
 export function readerNamed(name: string, { settings, isConfigured }: SpoolPlace): BacklogReader {
   const reader = readersOf(settings).find((one) => one.name === name);
   if (reader !== undefined) return reader;
-  const known = Object.keys(settings.sinks);
-  throw new SensorError(
-    'usage',
-    `There is no sink ${name}`,
-    isConfigured
-      ? `the configuration has ${known.length === 0 ? 'no sinks' : known.join(', ')}`
-      : 'no configuration says which sinks there are',
-    isConfigured ? 'Name one of them with --sink.' : 'Name the configuration of the sensor with --config.',
-  );
+  if (isConfigured) throw noSink(name, 'the configuration', Object.keys(settings.sinks));
+  const next = 'Name the configuration of the sensor with --config.';
+  throw new SensorError('usage', `There is no sink ${name}`, 'no configuration says which sinks there are', next);
+}
+
+/** What is said of a sink that `who` does not have. */
+export function noSink(name: string, who: string, known: readonly string[]): SensorError {
+  const why = `${who} has ${known.length === 0 ? 'no sinks' : known.join(', ')}`;
+  return new SensorError('usage', `There is no sink ${name}`, why, 'Name one of them with --sink.');
 }
 
 /** The spool, and that of its dead letters where there is one. */

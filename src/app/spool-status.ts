@@ -12,6 +12,8 @@ import { coloursOf, shown, widthOf } from './terminal.ts';
 import { byteAmount, count, date, longTime } from './units.ts';
 
 const NAME_COLUMNS = 15;
+/** After a crash numbers go on about 2^30 ahead. */
+const JUMP_MIN = 2 ** 29;
 const TEXT_MAX = 2000;
 
 /** One who reads the spool; `queued` null: which records are for it only the configuration says. */
@@ -33,10 +35,17 @@ interface Status {
   readonly readers: readonly Reader[];
   readonly deadLetters: number;
   readonly quarantinedFiles: number;
+  readonly knownHoles: number;
+  readonly knownMissing: number;
   readonly problems: readonly string[];
+  /** Whether the numbers of its records are far ahead of how many there ever were. */
+  readonly hasJumped: boolean;
 }
 
-export async function spoolStatusCommand(options: SpoolOptions & { readonly json?: boolean }): Promise<void> {
+const EXIT_DAMAGED = 1;
+
+/** Gives 1 when something is damaged or missing, else 0. */
+export async function spoolStatusCommand(options: SpoolOptions & { readonly json?: boolean }): Promise<number> {
   const { directory, settings, isConfigured, keys } = await spoolPlace(options);
   const report = await spoolStatus(directory, { keys });
   const known = readersOf(settings);
@@ -59,10 +68,19 @@ export async function spoolStatusCommand(options: SpoolOptions & { readonly json
     readers: [...waiting, ...others],
     deadLetters: await lettersIn(directory),
     quarantinedFiles: report.quarantinedFiles,
+    knownHoles: report.knownHoles,
+    knownMissing: report.knownMissing,
     problems: problemsOf(report),
+    hasJumped: report.segments.some(({ lastSequence, recordsUpTo }) => lastSequence - recordsUpTo > JUMP_MIN),
   };
   if (options.json) writeText(1, `${safeJson(status)}\n`);
   else writeText(1, textOf(status, Date.now()));
+  return status.problems.length === 0 ? 0 : EXIT_DAMAGED;
+}
+
+/** What an earlier repair could not bring back. */
+export function knownText({ knownHoles, knownMissing }: Pick<SpoolReport, 'knownHoles' | 'knownMissing'>): string {
+  return `${count(knownMissing)} records are missing in ${count(knownHoles)} known holes, as a repair found them`;
 }
 
 /** What is wrong: that a killed process closed nothing, is not. */
@@ -88,10 +106,12 @@ function textOf(status: Status, nowMs: number): string {
   row('bytes', `${byteAmount(status.bytes)}${status.bytesMax === null ? '' : ` of ${byteAmount(status.bytesMax)}`}`);
   row('segments', `${count(status.segments)} with ${count(status.records)} records`);
   row('oldest', status.oldestAtMs === 0 ? 'none' : `${date(status.oldestAtMs)} (${age(status.oldestAtMs)})`);
+  if (status.hasJumped) row('numbers', 'went on at a round one far ahead, as after a crash: nothing is missing for that');
   row('dead letters', count(status.deadLetters));
   row('encrypted', status.encrypted);
   row('version', `${status.version} of the format`);
   if (status.quarantinedFiles > 0) row('quarantine', `${count(status.quarantinedFiles)} files of damaged parts`);
+  if (status.knownHoles > 0) row('known holes', knownText(status));
   const columns: Column<Reader>[] = [
     { title: 'sink', cell: ({ name }) => name, elasticMin: 12 },
     { title: 'acked up to', cell: ({ ackedSequence }) => String(ackedSequence), right: true },

@@ -122,6 +122,8 @@ test('a sink that fails says what it met last and what to do; one that is well o
   assert.doesNotMatch(of({}), /Check address/);
   assert.doesNotMatch(of({ lastProblem: null }), /last problem/);
   assert.match(of({ oldestWaitingAtMs: 0 }), /oldest waiting -$/m);
+  assert.match(of({ written: 0, errors: 0, deadLettered: 0 }), /^sink lake [(]kafka[)] {3}valid: - [(]not tried yet[)]$/m);
+  assert.match(of({ written: 0, errors: 1, deadLettered: 0, valid: false }), /^sink lake .* valid: false$/m);
 });
 
 test('what receivers and files say cannot steer the terminal, and is cut', () => {

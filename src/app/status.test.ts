@@ -18,8 +18,7 @@ memory         413 MB
 processor      12 % of one since the start
 calls          60,000,000 so far, 3,050/s now
 spool          level memory where disk is wanted, 1.48 GB of 8.59 GB, 512 MB
-               free, durable up to 56,501,320, 500 lost before it, 12 dead
-               letters
+               free, 80 not durable yet, 500 lost before it, 12 dead letters
 
 kernel-drops
   The kernel dropped 12,345 packets (0.001 %) because a ring was full.
@@ -70,10 +69,16 @@ test('sinks: none at all, a spool that is well, and a delivery thread that is aw
     delivery: { isRunning: true, restarts: 0, received: 10, lost: 0 },
     ship: { ...ship, spool: { ...ship.spool, level: 'disk' as const, fault: '' }, deadLetters: { ...ship.deadLetters, readers: [] } },
   };
-  assert.match(statusText(well, plain, 140), /^spool +level disk, 1[.]48 GB of 8[.]59 GB, 512 MB free, durable up to 56,501,320$/m);
+  assert.match(statusText(well, plain, 140), /^spool +level disk, 1[.]48 GB of 8[.]59 GB, 512 MB free, 80 not durable yet$/m);
+  const { spool } = well.ship;
+  const synced = { ...well, ship: { ...well.ship, spool: { ...spool, durableSequence: spool.lastSequence } } };
+  assert.match(statusText(synced, plain, 140), /512 MB free, all durable$/m);
   // One that fails and is not blocked shows what it met last.
   const failing = { ...ship.sinks[0], valid: false };
   assert.match(statusText({ ...report, ship: { ...ship, sinks: [failing] } }, plain, 80), /^lake +false .* connection-refused$/m);
+  // Nothing was sent yet: nobody knows.
+  const untried = { ...ship.sinks[0], written: 0, errors: 0, deadLettered: 0 };
+  assert.match(statusText({ ...report, ship: { ...ship, sinks: [untried] } }, plain, 80), /^lake +- +0 /m);
 });
 
 test('well, not ready, and without a configuration', () => {

@@ -1,5 +1,5 @@
 /** `earshot status`: is the sensor well, since when, and what every interface, worker and sink does. */
-import type { DeliveryState } from '../ship/delivery-state.ts';
+import { type DeliveryState, isTried } from '../ship/delivery-state.ts';
 import { ask } from './control/client.ts';
 import { type ControlOptions, controlPathOf } from './control/path.ts';
 import { writeText } from './output.ts';
@@ -82,7 +82,7 @@ function callsText({ stages }: SensorReport): string {
 
 function spoolText({ delivery, ship }: SensorReport): string {
   if (ship === null) return `not there: the delivery thread is being started again (restart ${delivery?.restarts ?? 0})`;
-  const { level, wantedLevel, bytes, bytesMax, freeBytes, durableSequence } = ship.spool;
+  const { level, wantedLevel, bytes, bytesMax, freeBytes, durableSequence, lastSequence } = ship.spool;
   const wanted = level === wantedLevel ? '' : ` where ${wantedLevel} is wanted`;
   const letters = ship.deadLetters.readers.reduce((sum, { queued }) => sum + queued, 0);
   const lost = delivery?.lost ?? 0;
@@ -90,7 +90,8 @@ function spoolText({ delivery, ship }: SensorReport): string {
     `level ${level}${wanted}`,
     `${byteAmount(bytes)} of ${byteAmount(bytesMax)}`,
     `${byteAmount(freeBytes)} free`,
-    `durable up to ${count(durableSequence)}`,
+    // The number itself tells a person nothing: after a crash it goes on at a round one far ahead.
+    durableSequence >= lastSequence ? 'all durable' : `${count(lastSequence - durableSequence)} not durable yet`,
     ...(lost === 0 ? [] : [`${count(lost)} lost before it`]),
     ...(letters === 0 ? [] : [`${count(letters)} dead letters`]),
   ].join(', ');
@@ -177,7 +178,11 @@ function sinkColumns(colours: Colours, nowMs: number): Column<DeliveryState>[] {
   return [
     { title: 'sink', cell: (row) => row.name, elasticMin: 12 },
     { title: 'type', cell: (row) => row.type, spare: 5 },
-    { title: 'valid', cell: (row) => String(row.valid), paint: (text, row) => (row.valid ? colours.green(text) : colours.red(text)) },
+    {
+      title: 'valid',
+      cell: (row) => (isTried(row) ? String(row.valid) : '-'),
+      paint: (text, row) => (!isTried(row) ? text : row.valid ? colours.green(text) : colours.red(text)),
+    },
     { title: 'written', right: true, cell: (row) => countIn(row.written, 9), spare: 3 },
     { title: 'calls/s', right: true, cell: (row) => perSecond(row.ratePerS) },
     loss('errors', (row) => row.errors, colours, { spare: 1 }),

@@ -2,7 +2,6 @@
  * The readable report of a read: what was in the capture, what became of it, and what to look at. Made to fit on one
  * screen; long lists are cut and say so.
  */
-import { bytes } from '../base/arena.ts';
 import { packetTimeUs } from '../base/clock.ts';
 import { countOf, countsByName, sumOf } from '../base/counters.ts';
 import { balances } from '../base/ledger.ts';
@@ -15,9 +14,9 @@ import { connectionsByKind } from '../http/ending.ts';
 import { tlsServers } from '../http/tls.ts';
 import * as t from '../http/transaction.ts';
 import { callsParked } from '../normalise/duplicates.ts';
+import { maskedStart } from '../policy/mask/masked-start.ts';
 import { type Colours, shown, wrapped } from './terminal.ts';
 
-const B = bytes;
 const K = t.calls;
 const R = rows;
 const KEYS_MAX = 20_000;
@@ -114,19 +113,14 @@ export class Summary {
     this.#firstUs[0] = firstUs;
   }
 
-  /** Counts a finished call. */
+  /** Counts a finished call, by what the masking rules at work leave of it. */
   count(call: number): void {
     const k = call << t.CALL_SHIFT;
     const flags = K[k + t.C_FLAGS];
     if (flags & t.HAS_REQUEST) {
-      const s = k + t.REQUEST;
-      const block = K[s + t.S_HEAD];
-      bump(this.#methods, text(block, block + K[s + t.S_FIRST]));
-      if (K[s + t.S_HOST] !== 0) {
-        const table = t.fieldTable(block, K[s + t.S_HEAD_BYTES]);
-        const i = K[s + t.S_HOST] - 1;
-        bump(this.#hosts, text(t.valueAt(block, table, i), t.valueEnd(block, table, i)).toLowerCase());
-      } else bump(this.#hosts, '(no host)');
+      const { method, host } = maskedStart(call, KEY_CHARACTERS_MAX + 1);
+      bump(this.#methods, shown(method, KEY_CHARACTERS_MAX));
+      bump(this.#hosts, host === '' ? '(no host)' : shown(host, KEY_CHARACTERS_MAX));
     }
     bump(this.#statuses, flags & t.HAS_RESPONSE ? String(K[k + t.RESPONSE + t.S_FIRST] || 'HTTP/0.9') : 'no response');
     const path = R[(K[k + t.C_FLOW] << ROW_SHIFT) + PATH + (K[k + t.C_CLIENT] & 1)];
@@ -264,10 +258,6 @@ export class Summary {
       );
     });
   }
-}
-
-function text(at: number, end: number): string {
-  return shown(B.toString('latin1', at, Math.min(end, at + KEY_CHARACTERS_MAX + 1)), KEY_CHARACTERS_MAX);
 }
 
 function droppedPackets(): Counts {

@@ -47,12 +47,15 @@ test('in a pipe nothing is cut but what is endless, and long addresses make room
   assert.ok(lines.line(sampleCall({ path: `/${'x'.repeat(60_000)}` })).length < 4_300);
   const client = '2001:db8:1111:2222:3333:4444:5555:6666';
   assert.ok(lines.line(sampleCall({ client })).includes(` ${client} GET `));
+  assert.ok(lines.line(sampleCall({ clientIp: client })).includes(` ${client} GET `), 'who asked, not the proxy');
   assert.ok(lines.line(sampleCall()).includes(` ${'10.0.0.9'.padEnd(client.length)} GET `));
 });
 
 test('no byte of a call can steer the terminal', () => {
   const hostile = '\x1b[2J\x1b]0;owned\x07\r\n\x9b31m\u202e\x00\x7f';
   const lines = new TailLines(200, plain);
-  const line = lines.line(sampleCall({ host: hostile, path: `/${hostile}`, method: hostile, client: hostile, time: hostile }));
+  const line = lines.line(
+    sampleCall({ host: hostile, path: `/${hostile}`, method: hostile, client: hostile, clientIp: hostile, time: hostile }),
+  );
   assert.doesNotMatch(line, /[\p{C}\p{Zl}\p{Zp}]/u);
 });

@@ -154,7 +154,7 @@ export class TailLines {
   }
 
   line(call: CallLine): string {
-    const client = shown(call.client, this.#clientMax);
+    const client = shown(call.clientIp ?? call.client, this.#clientMax);
     // Longer addresses make the column wider, for good.
     this.#client = Math.max(this.#client, client.length);
     const latency = call.latencyUs === undefined ? '-' : shortTime(Math.max(0, call.latencyUs)).replace(' ', '');

@@ -28,6 +28,8 @@ export interface WorkerStart {
   /** Processor to run on; -1 for any. */
   readonly processor: number;
   readonly policy: PolicySpec;
+  /** Number of the table that its routes are by (routing.ts). */
+  readonly routing: number;
   /** Nobody takes the calls: they are counted and not handed over. */
   readonly discard: boolean;
 }
@@ -40,7 +42,8 @@ export type ToWorker =
       readonly only: PacketList;
       readonly not: PacketList;
     }
-  | { readonly type: 'policy'; readonly policy: PolicySpec }
+  /** As in WorkerStart. */
+  | { readonly type: 'policy'; readonly policy: PolicySpec; readonly routing: number; readonly discard: boolean }
   | { readonly type: 'own'; readonly sockets: readonly OwnSocket[] }
   | { readonly type: 'watch'; readonly watches: readonly Watch[] }
   /** Read what is there, close everything, say `stopped`. */
@@ -50,7 +53,7 @@ export type FromWorker =
   | { readonly type: 'running'; readonly waitingPackets: number; readonly kernel: KernelCounts }
   | { readonly type: 'pulse'; readonly pulse: Pulse }
   /** Masked records and their index (policy/masked-call.ts). */
-  | { readonly type: 'batch'; readonly bytes: ArrayBuffer; readonly index: Int32Array<ArrayBuffer> }
+  | { readonly type: 'batch'; readonly bytes: ArrayBuffer; readonly index: Int32Array<ArrayBuffer>; readonly routing: number }
   /** Records of batches that were not sent: the main thread is held up. */
   | { readonly type: 'lost'; readonly records: number }
   | { readonly type: 'watched'; readonly watched: Watched }

@@ -102,9 +102,10 @@ let hasHandedOver = false;
 const underWay = new UnderWay(start.underWay, settings.output.queueBytesMax);
 /** Records that the main thread has not been told of. */
 let lostRecords = 0;
+let isDiscarding = start.discard;
 
-function write(at: number, end: number, records: number, index: Int32Array): void {
-  if (start.discard) return;
+function write(at: number, end: number, records: number, index: Int32Array, routing: number): void {
+  if (isDiscarding) return;
   hasHandedOver = true;
   if (!underWay.send(end - at)) {
     lostRecords += records;
@@ -112,7 +113,7 @@ function write(at: number, end: number, records: number, index: Int32Array): voi
   }
   const copy = bytes.buffer.slice(at, end) as ArrayBuffer;
   const itsIndex = index.slice(0, INDEX_WORDS * records);
-  say({ type: 'batch', bytes: copy, index: itsIndex }, [copy, itsIndex.buffer]);
+  say({ type: 'batch', bytes: copy, index: itsIndex, routing }, [copy, itsIndex.buffer]);
 }
 
 const policy = new Policy(start.policy);
@@ -121,6 +122,7 @@ const writer = new RecordWriter({
   epoch: start.epoch,
   worker: start.worker,
   write,
+  routing: start.routing,
   route: (call) => policy.route(call),
   encode: (call, to) => policy.encode(call, to),
   onRecord: watch,
@@ -135,6 +137,17 @@ function filterEndpoints(only: PacketList, not: PacketList): void {
 }
 filterEndpoints(settings.capture.only, settings.capture.not);
 
+/** A fault of ours in it leaves the old policy, and the table that its routes are by. */
+function takePolicy({ policy: spec, routing, discard }: Extract<ToWorker, { type: 'policy' }>): void {
+  try {
+    policy.replace(spec);
+    writer.reroute(routing);
+  } catch (error) {
+    onBug(error);
+  }
+  isDiscarding = discard;
+}
+
 function take(message: ToWorker): void {
   switch (message.type) {
     case 'settings':
@@ -143,7 +156,7 @@ function take(message: ToWorker): void {
       filterEndpoints(message.only, message.not);
       break;
     case 'policy':
-      policy.replace(message.policy);
+      takePolicy(message);
       break;
     case 'own':
       setOwnSockets(message.sockets);
@@ -250,6 +263,7 @@ function readBurst(): number {
       n++;
     }
   }
+  if (n > 0) handOn();
   return n;
 }
 
@@ -263,7 +277,6 @@ function run(): void {
   let tickDueMs = 0;
   let quietSinceMs = 0;
   for (;;) {
-  if (n > 0) handOn();
     const n = readBurst();
     const nowMs = performance.now();
     if (nowMs >= tickDueMs) {
@@ -297,6 +310,7 @@ function ringAtStart(): { waitingPackets: number; kernel: KernelCounts } {
   return { waitingPackets, kernel };
 }
 
+giveBackMemory();
 say({ type: 'running', ...ringAtStart() });
 run();
 const flowsOpen = flowsInUse();
@@ -306,4 +320,3 @@ writer.end('');
 handOver();
 say({ type: 'stopped', pulse: pulse(), flowsOpen });
 if (start.ring !== null) unmapRing(ringRegion.at, start.ring.ringBytes);
-giveBackMemory();

@@ -25,7 +25,8 @@ const STEADY_MS = 60_000;
 export interface WorkersEvents {
   /** A life begins to read; what the kernel counted until then, and what of it waits in the ring. */
   readonly onRunning: (life: WorkerLife, waitingPackets: number, kernel: KernelCounts) => void;
-  readonly onBatch: (batch: MaskedBatch) => void;
+  /** Its routes are by the table of that number (routing.ts). */
+  readonly onBatch: (batch: MaskedBatch, routing: number) => void;
   /** Records of batches that a worker could not send. */
   readonly onLost: (records: number) => void;
   readonly onWatched: (watched: Watched) => void;
@@ -215,7 +216,7 @@ export class Workers {
         break;
       case 'batch':
         life.underWay?.take(message.bytes.byteLength);
-        this.#events.onBatch(maskedBatch(new Uint8Array(message.bytes), message.index));
+        this.#events.onBatch(maskedBatch(new Uint8Array(message.bytes), message.index), message.routing);
         break;
       case 'lost':
         this.#events.onLost(message.records);

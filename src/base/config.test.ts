@@ -189,6 +189,10 @@ test('settings that do not fit each other', () => {
   );
   assert.deepEqual(placesIn('run: { affinity: [1, 2, 1] }\n'), ['1:25']);
   assert.match(mistakesIn('output: { file: /tmp/x }\nlog: { file: /tmp/x }\n')[0], /^2:14: log\.file: wanted: another file/);
+  assert.match(
+    mistakesIn("output: { file: '-' }\nsinks: { pipe: { type: stdout } }\n")[0],
+    /^2:24: sinks\.pipe\.type: wanted: one who writes to standard output; output\.file does so already/,
+  );
   assert.deepEqual(placesIn('metrics: { otlpHeaders: { A: { file: /a }, a: { file: /b } } }\n'), ['1:47']);
 });
 

@@ -3,6 +3,7 @@
  * with file:line:column, what was given and what is wanted. What stands where a reference to a secret belongs is never
  * repeated: it could be the secret.
  */
+import { isAlias, isScalar } from 'yaml';
 import type { z } from 'zod';
 import { nearest } from './nearest.ts';
 import { defaultSettings, type Settings } from './settings.ts';
@@ -12,6 +13,7 @@ import {
   type FileKind,
   keyOffsets,
   type Mistake,
+  nodeAt,
   offsetOf,
   type Path,
   parseYaml,
@@ -34,6 +36,19 @@ const configuration: FileKind = {
 /** The settings in the file at `path`. Throws a SensorError that lists every mistake; nothing else is changed. */
 export function loadSettings(path: string): Settings {
   return parseSettings(readText(path, configuration), path);
+}
+
+/**
+ * The text of one setting, whatever else is wrong in the file; "" when it does not stand there, null when that cannot be
+ * told. Throws a SensorError when the file cannot be read.
+ */
+export function loadText(path: string, at: Path): string | null {
+  const { document, mistakes, text } = parseYaml(readText(path, configuration));
+  const node = nodeAt(document, at);
+  const scalar = isAlias(node) ? node.resolve(document) : node;
+  if (isScalar(scalar)) return typeof scalar.value === 'string' ? scalar.value : scalar.value === null ? '' : null;
+  // What the parser made of a broken text may lack it.
+  return node !== null || (mistakes.length > 0 && text.includes(String(at.at(-1)))) ? null : '';
 }
 
 /** The settings in a text; `path` is what errors call it. */

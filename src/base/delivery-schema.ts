@@ -198,7 +198,9 @@ const sink = z.discriminatedUnion('type', [
     path: filePath.min(1).meta({ title: 'path of a file', description: 'File that calls are written to.' }),
     format: format('jsonl'),
     rotateBytes: whole(64 * KIB, 64 * GIB, 256 * MIB).describe('A file that has become so large is closed, and the next one begun.'),
-    rotateHours: whole(0, 24 * 365, 24).describe('The same by age. 0: never.'),
+    rotateHours: whole(0, 24 * 365, 24).describe(
+      'The same at the end of a period of this length, counted in UTC: 24 is at midnight. 0: never.',
+    ),
     filesMax: whole(1, 10_000, 10).describe('Files that are kept, the one that is written included.'),
     batch: batchSettings(5000, 4 * MIB, 200),
   }),

@@ -26,6 +26,7 @@ const codes = {
   'ring-failed': 'The kernel refuses to set up the packet ring.',
   'system-unsupported': 'The system lacks something that live capture needs.',
   'nothing-to-listen-to': 'The configuration names neither an interface nor a tunnel end-point.',
+  'no-calls': 'Nothing that could be judged came while a command listened.',
   'endpoint-invalid': 'The URL of a tunnel end-point is wrong.',
   'endpoint-refused': 'The kernel refuses to open a tunnel end-point.',
   'port-held': 'The port of a tunnel end-point is held by another process, or by the kernel.',
@@ -37,6 +38,7 @@ const codes = {
   'spool-key': 'A key of the spool is missing, or is no key.',
   'spool-unwritable': 'The directory of the spool cannot be written.',
   'spool-missing': 'There is no spool in that directory.',
+  'spool-unreadable': 'A file of the spool cannot be read now; it is left as it is.',
   'delivery-failed': 'Not all could be delivered, or the dead letters cannot be used.',
 } as const;
 
@@ -86,6 +88,11 @@ export function reasonOf(error: unknown): string {
 /** The same for the name of an error: "EPERM". */
 export function errnoReason(code: string): string {
   return reasons[code] ?? (code || 'the system gives no reason');
+}
+
+/** The same of a file that was to be made or written: what does not exist then is its folder. */
+export function writeReasonOf(error: unknown): string {
+  return codeOf(error) === 'ENOENT' ? 'its folder does not exist' : reasonOf(error);
 }
 
 export class SensorError extends Error {

@@ -2,7 +2,7 @@
  * Addresses with a port, as text: where to listen (":8080" is every address, "[::1]:8080" one of IPv6), and whom to
  * send to ("graphite.example.com:2003"). An IPv6 address stands in brackets, or nobody could tell where it ends.
  */
-import { parseAddress } from './cidr.ts';
+import { parseAddress, parsedAddress } from './cidr.ts';
 
 export interface HostPort {
   /** A name or an address, without brackets; "" is every address of the machine. */
@@ -36,4 +36,13 @@ export function parsePeerAddress(text: string): HostPort | null {
 /** The address as `parseListenAddress` reads it. */
 export function formatHostPort({ host, port }: HostPort): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** This machine, by a name or an address, also as a URL has it: names below localhost are (RFC 6761, section 6.3). */
+export function isLoopback(host: string): boolean {
+  if (/(^|\.)localhost\.?$/i.test(host)) return true;
+  if (!parseAddress(host.replace(/^\[|\]$/g, ''))) return false;
+  const [a, b, c, d] = parsedAddress;
+  if (a !== 0 || b !== 0) return false;
+  return (c === 0xffff && d >>> 24 === 127) || (c === 0 && d === 1);
 }

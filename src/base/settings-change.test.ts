@@ -60,11 +60,20 @@ test('what a running sensor takes over', () => {
     settingsTable()
       .filter(({ isLive }) => isLive)
       .map(({ name }) => name)
-      .filter((name) => !/^(capture[.](interfaces|filter|only|not)|metrics[.]|log[.]level|run[.]|policy[.])/.test(name)),
+      .filter((name) => !/^(capture[.](interfaces|filter|only|not)|metrics[.]|log[.]level|run[.]|policy[.]|pipelines|sinks)/.test(name)),
     [],
   );
   for (const name of ['capture.not.networks', 'log.level', 'metrics.otlpHeaders', 'run.shedding']) assert.ok(isLiveSetting(name), name);
-  for (const name of ['metrics.listen', 'run.workers', 'run.affinity', 'sensor.id', 'log.file', 'capture.ringBytes']) {
+  for (const name of [
+    'metrics.listen',
+    'run.workers',
+    'run.affinity',
+    'sensor.id',
+    'log.file',
+    'capture.ringBytes',
+    'spool.directory',
+    'spool.bytesMax',
+  ]) {
     assert.ok(!isLiveSetting(name), name);
   }
 });
@@ -98,29 +107,29 @@ test('of a pipeline its filter files and its sampling change at once', () => {
     'nothing',
   ]);
   assert.deepEqual(changes(before, `${sinks}pipelines: { all: { sinks: [a, b], sampling: { key: client } } }`), [
-    'pipelines.all.sampling.key call -> client',
-    'pipelines.all.sinks [a] -> [a, b]',
+    'pipelines.all.sampling.key call -> client, pipelines.all.sinks [a] -> [a, b]',
+    'nothing',
   ]);
 });
 
-test('pipelines that come, go or change places need a restart', () => {
+test('pipelines that come, go or change places are seen as such', () => {
   const one = `${sinks}pipelines: { p: { sinks: [a] } }`;
   const [live, restart] = changes(one, `${sinks}pipelines: { q: { sinks: [b] } }`);
-  assert.equal(live, 'nothing');
-  assert.match(restart, /^pipelines\.p \{.*sinks: \[a\]\} -> nothing, pipelines\.q nothing -> \{.*sinks: \[b\]\}$/);
+  assert.equal(restart, 'nothing');
+  assert.match(live, /^pipelines\.p \{.*sinks: \[a\]\} -> nothing, pipelines\.q nothing -> \{.*sinks: \[b\]\}$/);
   const two = (names: string[]): string => `${sinks}pipelines:\n${names.map((name) => `  ${name}: { sinks: [a] }\n`).join('')}`;
-  assert.deepEqual(changes(two(['p', 'q']), two(['q', 'p'])), ['nothing', 'pipelines [p, q] -> [q, p]']);
-  assert.match(changes(two(['p']), two(['r', 'p']))[1], /^pipelines\.r nothing -> /);
+  assert.deepEqual(changes(two(['p', 'q']), two(['q', 'p'])), ['pipelines [p, q] -> [q, p]', 'nothing']);
+  assert.match(changes(two(['p']), two(['r', 'p']))[0], /^pipelines\.r nothing -> /);
 });
 
 test('of a sink it says what changed, and no header field', () => {
   const [live, restart] = changes(sinks, sinks.replace('path: /x', 'path: /y, rotateHours: 1').replace('k }', 'hunter2 }'));
-  assert.equal(live, 'nothing');
-  assert.equal(restart, 'sinks.b.path /x -> /y, sinks.b.rotateHours 24 -> 1, sinks.e.headers.X-Key (not shown)');
+  assert.equal(restart, 'nothing');
+  assert.equal(live, 'sinks.b.path /x -> /y, sinks.b.rotateHours 24 -> 1, sinks.e.headers.X-Key (not shown)');
   const secrets = 'sinks: { e: { type: http, url: https://e/, auth: { type: token, token: { file: /a } }, headers: { X-Key: hunter2 } } }';
-  assert.deepEqual(changes(secrets, secrets.replace('/a', '/b')), ['nothing', 'sinks.e.auth.token file /a -> file /b']);
-  assert.doesNotMatch(changes('', secrets)[1], /hunter2/);
-  assert.match(changes(secrets, '')[1], /^sinks\.e \{type: http, .*\} -> nothing$|^sinks\.e \{.*\.\.\. -> nothing$/);
+  assert.deepEqual(changes(secrets, secrets.replace('/a', '/b')), ['sinks.e.auth.token file /a -> file /b', 'nothing']);
+  assert.doesNotMatch(changes('', secrets)[0], /hunter2/);
+  assert.match(changes(secrets, '')[0], /^sinks\.e \{type: http, .*\} -> nothing$|^sinks\.e \{.*\.\.\. -> nothing$/);
 });
 
 test('masking rules and their key change at once', () => {

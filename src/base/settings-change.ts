@@ -38,11 +38,11 @@ const live: ReadonlySet<string> = new Set([
   'policy.maskingFile',
   'policy.maskingKey',
 ]);
-/** What a pipeline lets through; which pipelines and sinks there are needs a restart. */
-const LIVE_OF_PIPELINE = /^pipelines\.[^.]+\.(filtersSimpleFile|filtersAdvancedFile|sampling\..+)$/;
+/** Which pipelines and sinks there are, and everything about them. */
+const LIVE_MAPS = /^(pipelines|sinks)(\.|$)/;
 
 export function isLiveSetting(name: string): boolean {
-  return live.has(name) || LIVE_OF_PIPELINE.test(name);
+  return live.has(name) || LIVE_MAPS.test(name);
 }
 
 type Tree = Readonly<Record<string, unknown>>;

@@ -121,7 +121,8 @@ export const settingsSchema: z.ZodType<Settings, unknown> = z
         )
           .default(defaults.capture.endpoints)
           .meta({
-            description: 'UDP addresses at which mirrored packets arrive in a tunnel. They need no privilege.',
+            description:
+              'UDP addresses at which mirrored packets arrive in a tunnel. They need no privilege. Without encap: geneve at port 6081, else vxlan.',
             examples: [['udp://0.0.0.0:4789?encap=vxlan'], ['udp://0.0.0.0:6081?encap=geneve+vxlan']],
           }),
         filter: text('an expression of tcpdump', isPath, 8192)
@@ -388,9 +389,11 @@ export const settingsSchema: z.ZodType<Settings, unknown> = z
       const written = new Map(output.file === '' ? [] : [[output.file, 'output.file']]);
       const write = (file: string, name: string, path: string[]): void => {
         const other = written.get(file);
-        if (other !== undefined) context.addIssue({ code: 'custom', path, message: `wanted: another file than ${other}` });
+        if (other !== undefined) context.addIssue({ code: 'custom', path, message: `wanted: ${anotherThan(file, other)}` });
         else if (file !== '') written.set(file, name);
       };
+      const anotherThan = (file: string, other: string): string =>
+        file === '-' ? `one who writes to standard output; ${other} does so already` : `another file than ${other}`;
       write(log.file, 'log.file', ['log', 'file']);
       for (const [name, sink] of Object.entries(sinks)) {
         if (sink.type === 'file') write(sink.path, `sinks.${name}.path`, ['sinks', name, 'path']);

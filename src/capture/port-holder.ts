@@ -14,9 +14,12 @@
  * hold UDP ports (bareudp, fou), which are told as the kernel's.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { codeOf } from '../base/errors.ts';
 import { listInterfaces } from './interfaces.ts';
 import { addressText, type SocketAddress } from './sockaddr.ts';
+
+const NAME_MAX = 64;
 
 export type PortHolder =
   | PortHolderProcess
@@ -93,8 +96,7 @@ export function processWith(links: ReadonlySet<string>): { readonly holder: Port
     try {
       for (const fd of readdirSync(`/proc/${entry}/fd`)) {
         if (links.has(linkOf(`/proc/${entry}/fd/${fd}`))) {
-          const name = readFileSync(`/proc/${entry}/comm`, 'utf8').trim();
-          return { holder: { kind: 'process', pid: Number(entry), name }, all };
+          return { holder: { kind: 'process', pid: Number(entry), name: nameOf(entry) }, all };
         }
       }
     } catch (error) {
@@ -103,6 +105,32 @@ export function processWith(links: ReadonlySet<string>): { readonly holder: Port
     }
   }
   return { holder: null, all };
+}
+
+/**
+ * What an operator knows a process by. The name that the kernel has of one of Node is that of its main thread, "MainThread";
+ * there the script says more: "earshot run", "node server.js".
+ */
+function nameOf(pid: string): string {
+  const name = readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  const [program = '', ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  if (basename(program) !== 'node' && name !== 'MainThread') return name;
+  const at = args.findIndex((arg) => arg !== '' && !arg.startsWith('-'));
+  // Behind -e or -p stands a program, not its name.
+  const script = at < 0 || /^-(e|p|-eval|-print)$/.test(args[at - 1] ?? '') ? '' : args[at];
+  const words = script === '' ? ['node'] : isEarshot(pid, script) ? ['earshot', args[at + 1] ?? ''] : ['node', basename(script)];
+  return words.join(' ').trim().replace(/\p{C}/gu, '?').slice(0, NAME_MAX);
+}
+
+/** Whether the script of that process is Earshot's, of whatever clone: the package beside it says so. */
+function isEarshot(pid: string, script: string): boolean {
+  try {
+    const path = resolve(readlinkSync(`/proc/${pid}/cwd`), script);
+    const { name } = JSON.parse(readFileSync(join(dirname(path), '../package.json'), 'utf8')) as { readonly name?: unknown };
+    return name === 'earshot' && path.endsWith('/src/main.ts');
+  } catch {
+    return false;
+  }
 }
 
 function linkOf(path: string): string {

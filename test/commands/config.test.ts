@@ -69,7 +69,7 @@ test('check: all mistakes at once, with places and what was meant; exit 2, and n
   const [head, ...lines] = err.trimEnd().split('\n');
   assert.equal(
     head,
-    `earshot: Cannot use the configuration ${path}: it has 3 mistakes. See docs/settings.md for every setting with its limits.`,
+    `earshot: Cannot use the configuration ${path}: it has 3 mistakes. See docs/settings.md for every setting with its limits. [config-invalid]`,
   );
   assert.deepEqual(lines, [
     `  ${path}:2:3: capture.interfcaes: there is no such setting. Did you mean capture.interfaces?`,
@@ -90,7 +90,7 @@ test('check: secrets that cannot be read are mistakes, all at once; the others a
   assert.doesNotMatch(good.out, /hunter/);
   const bad = earshot(['config', 'check', file('secrets.yaml', text('    X-More: { file: /nowhere/at/all }\n'))]);
   assert.equal(bad.code, 2);
-  assert.match(bad.err, /: 2 of its settings cannot be used\./);
+  assert.match(bad.err, /: 2 of its settings cannot be used\. Mend each of them; docs\/configuration\.md says how\./);
   assert.match(bad.err, /\n {2}metrics\.otlpHeaders\.X-Key: .*environment EARSHOT_TEST_KEY: the variable is not set\n/);
   assert.match(bad.err, /\n {2}metrics\.otlpHeaders\.X-More: .*file \/nowhere\/at\/all: there is no such file\n/);
   assert.doesNotMatch(bad.err, /hunter/);
@@ -151,8 +151,24 @@ test('check: what may be right later is a warning', () => {
   assert.match(err, /log\.file: there is no folder \/nowhere now/);
 });
 
+test('check: credentials that would go unencrypted are a warning', () => {
+  const secret = file('bus-password', 'hunter2\n');
+  chmodSync(secret, 0o600);
+  const bus = (broker: string): string =>
+    `capture: { interfaces: [lo] }\nsinks: { bus: { type: kafka, brokers: ['${broker}'], topic: t, useTls: false, sasl: { mechanism: plain, user: u, password: { file: ${secret} } } } }\n`;
+  const away = earshot(['config', 'check', file('open.yaml', bus('b.example.com:9092'))]);
+  assert.equal(away.code, 0, away.err);
+  assert.equal(away.err, 'earshot: warning: sinks.bus: credentials and calls go unencrypted to b.example.com:9092.\n');
+  const here = earshot(['config', 'check', file('open.yaml', bus('127.0.0.1:9092'))]);
+  assert.deepEqual([here.code, here.err], [0, '']);
+});
+
 test('check: a file that is not there, a folder, and no file at all', () => {
-  assert.match(earshot(['config', 'check', '/nowhere.yaml']).err, /there is no such file/);
+  assert.match(
+    earshot(['config', 'check', '/nowhere.yaml']).err,
+    /there is no such file[.] Name a file in YAML or JSON: earshot config check FILE[.] [[]file-missing\]/,
+  );
+  assert.match(earshot(['config', 'check']).err, /missing required argument 'file'[.] See earshot config check --help[.]/);
   assert.match(earshot(['config', 'check', folder]).err, /it is a directory/);
   for (const args of [
     ['config', 'check', '/nowhere.yaml'],

@@ -115,7 +115,7 @@ test('no sensor: one line that says what to do, exit code 2, for every command',
     assert.deepEqual([code, out], [2, ''], args.join(' '));
     assert.equal(
       err,
-      `earshot: Cannot reach a sensor at ${nowhere}: there is no such socket. Start one with earshot run. For one that runs, be its user (sudo for root), or name its socket with --socket PATH or --config FILE.\n`,
+      `earshot: Cannot reach a sensor at ${nowhere}: there is no such socket. Start one with earshot run. For one that runs, be its user (sudo for root), or name its socket with --socket PATH or --config FILE. [not-running]\n`,
     );
   }
 });
@@ -139,7 +139,7 @@ test('no permission: says which user to be', async (t) => {
   assert.equal(code, 2);
   assert.match(
     err,
-    /^earshot: Cannot talk with the sensor at .*: permission denied[.] Run this as the user of the sensor, or as root [(]sudo[)][.]\n$/,
+    /^earshot: Cannot talk with the sensor at .*: permission denied[.] Run this as the user of the sensor, or as root [(]sudo[)][.] [[]no-permission]\n$/,
   );
 });
 
@@ -331,7 +331,10 @@ test('the sensor stops while somebody watches: said, exit code 2', async (t) => 
   for (const { ended } of running) {
     const { code, err } = await ended;
     assert.equal(code, 2);
-    assert.equal(err, 'earshot: There is nothing more to show: the sensor stopped. Look into its log, or start it again.\n');
+    assert.equal(
+      err,
+      'earshot: There is nothing more to show: the sensor stopped. Look into its log, or start it again. [sensor-stopped]\n',
+    );
   }
 });
 
@@ -407,8 +410,9 @@ test('wrong options are one line each', async () => {
 
 test('help names the options and the exit codes', async () => {
   const { out } = await earshot(['status', '--help']).ended;
-  assert.match(out, /^Exit code 0: ready, without faults[.] 1: with faults, or not ready[.] 2: no sensor can be asked[.]$/m);
-  assert.match(out, /^ {2}1 +status: the sensor runs, but is not well/m);
+  assert.match(out, /^ {2}0 +ready, without faults\n {2}1 +with faults, or not ready\n {2}2 +no sensor can be asked\n {2}3 /m);
+  assert.equal(out.match(/^ {2}1 /gm)?.length, 1, 'each is told once');
+  assert.match((await earshot(['--help']).ended).out, /^ {2}1 +status: the sensor runs, but is not well/m);
   for (const command of ['status', 'stats', 'tail', 'top', 'reload', 'log-level']) {
     const help = await earshot([command, '--help']).ended;
     assert.equal(help.code, 0);

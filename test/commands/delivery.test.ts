@@ -5,7 +5,9 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
@@ -117,7 +119,7 @@ test('to an edge over TLS with a token', async (t) => {
   assert.equal(new Set(edge.received()).size, delivered);
 });
 
-test('a sink that takes nothing: what is left is said, with the reason; the next run delivers it', async (t) => {
+test('a sink that takes nothing: what is left is said, with the reason; spool deliver goes on with it', async (t) => {
   const edge = await edgeFor(t);
   edge.script(...Array.from({ length: 200 }, () => 503));
   const at = place({ sinks: { ...edgeSink(edge), calls: { type: 'file', path: join(folder, 'beside.jsonl') } } });
@@ -125,13 +127,17 @@ test('a sink that takes nothing: what is left is said, with the reason; the next
   assert.equal(code, 1);
   assert.match(err, new RegExp(`^earshot: 0 calls were delivered to edge, ${delivered} are left[.] .*503`, 'm'));
   assert.match(err, new RegExp(`^earshot: ${delivered} calls were delivered to calls[.]$`, 'm'), 'the other sink is not held up');
-  assert.match(err, new RegExp(`what is left is in the spool ${at.directory}`));
+  assert.match(err, new RegExp(`what is left waits in the spool ${at.directory}: earshot spool deliver, or earshot run, goes on`));
+  assert.match(err, /^earshot: reading the captures again would put their calls there a second time/m);
+  const still = await earshot(['spool', 'deliver', '-c', at.config, '--deliver-timeout', '500ms']);
+  assert.equal(still.code, 1);
+  assert.match(still.err, new RegExp(`^earshot: 0 calls were delivered to edge, ${delivered} are left[.] `, 'm'));
+  assert.doesNotMatch(still.err, /reading the captures/);
   assert.match((await earshot(['spool', 'status', '-c', at.config])).out, new RegExp(`^edge +\\d+ +${delivered} `, 'm'));
-  const empty = file('empty.pcap', shop.pcap.subarray(0, 24));
   const other = await edgeFor(t);
   writeFileSync(at.config, JSON.stringify({ ...JSON.parse(readFileSync(at.config, 'utf8')), sinks: edgeSink(other) }));
-  const rest = await earshot(['read', '--deliver', '-c', at.config, empty]);
-  assert.equal(rest.code, 0, rest.err);
+  const rest = await earshot(['spool', 'deliver', '-c', at.config]);
+  assert.deepEqual([rest.code, rest.out, rest.err], [0, '', `earshot: ${delivered} calls were delivered to edge.\n`]);
   assert.equal(new Set(other.received()).size, delivered);
 });
 
@@ -157,6 +163,39 @@ test('a spool with little room makes reading wait, and nothing is lost', async (
   const plain = await earshot(['read', large]);
   assert.equal(Number(said?.replaceAll(',', '')), plain.out.split('\n').length - 1);
   assert.deepEqual(ids(readFileSync(at.out, 'utf8')), ids(plain.out));
+});
+
+test('at level memory reading waits for a slow sink, and nothing is lost', async (t) => {
+  const large = file('larger.pcap', Buffer.concat([shop.pcap, ...Array.from({ length: 120 }, () => shop.pcap.subarray(24))]));
+  let received = 0;
+  const server = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => {
+      received += Buffer.concat(parts).toString().split('\n').length - 1;
+      setTimeout(() => response.writeHead(204).end(), 20);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const sinks = {
+    slow: {
+      type: 'http',
+      url: `http://127.0.0.1:${port}/`,
+      compression: 'none',
+      batch: { recordsMax: 200, ageMsMax: 20 },
+      concurrencyMax: 1,
+    },
+  };
+  const at = place({ sinks, spool: { level: 'memory', memoryBytesMax: 1 << 20, compression: 'none' } });
+  const { code, err } = await earshot(['read', '--deliver', '-c', at.config, large]);
+  assert.equal(code, 0, err);
+  const plain = await earshot(['read', large]);
+  assert.equal(received, plain.out.split('\n').length - 1);
 });
 
 test('read --deliver refuses what does not go with it, before it touches anything', async () => {
@@ -195,34 +234,61 @@ async function startsNot({ config }: Place, line: RegExp): Promise<void> {
   }
 }
 
-/** A sink that cannot work holds its records: they stay in the spool, and what is wrong is said. */
-async function holds(sinks: object, line: RegExp): Promise<void> {
-  const at = place({ sinks });
-  const { code, out, err } = await read(at.config, '--deliver-timeout', '2s');
-  assert.deepEqual([code, out], [1, '']);
-  assert.match(err, new RegExp(`^earshot: 0 calls were delivered to edge, ${delivered} are left[.] `, 'm'));
-  assert.match(err, line);
-  assert.match((await earshot(['spool', 'status', '-c', at.config])).out, new RegExp(`^edge +\\d+ +${delivered} `, 'm'));
-}
-
-test('a CA file that is missing, empty or no certificate blocks the sink, and nothing is lost', async (t) => {
+test('a CA file that is missing, empty or no certificate', async (t) => {
   const edge = await edgeFor(t);
-  await holds(edgeSink(edge, { tls: { caFile: join(folder, 'no-such-ca.pem') } }), /no-such-ca[.]pem/);
-  await holds(edgeSink(edge, { tls: { caFile: file('empty-ca.pem', '') } }), /empty-ca[.]pem/);
-  await holds(edgeSink(edge, { tls: { caFile: file('wrong-ca.pem', 'this is no certificate\n') } }), /wrong-ca[.]pem/);
+  const notWith = async (caFile: string, line: RegExp): Promise<void> => {
+    const at = place({ sinks: edgeSink(edge, { tls: { caFile } }) });
+    await startsNot(at, line);
+    assert.equal(existsSync(at.directory), false, 'nothing was touched');
+    assert.equal((await earshot(['config', 'check', at.config])).code, 2, 'the check says so before');
+  };
+  await notWith(
+    join(folder, 'no-such-ca.pem'),
+    /Cannot use sinks[.]edge[.]tls: Cannot read .*no-such-ca[.]pem: it does not exist[.] Name a file/,
+  );
+  await notWith(file('empty-ca.pem', ''), /There is no certificate in .*empty-ca[.]pem[.] Put the certificates of your CA/);
+  await notWith(file('wrong-ca.pem', 'this is no certificate\n'), /There is no certificate in .*wrong-ca[.]pem/);
 });
 
-test('a key that does not belong to its certificate does too', async (t) => {
-  const edge = await edgeFor(t);
-  const keyFile = file('other.key', edge.makeClient('other').key);
-  const tls = { caFile: edge.caFile, certificateFile: edge.clientCertificateFile, keyFile };
-  await holds(edgeSink(edge, { tls }), /other[.]key|client[.]pem/);
+test('two sinks on one file, and one on a file that another rotates to', async () => {
+  const both = (a: string, b: string): Place => place({ sinks: { a: { type: 'file', path: a }, b: { type: 'file', path: b } } });
+  const refused = async (at: Place, line: RegExp): Promise<void> => {
+    await startsNot(at, line);
+    const { code, err } = await earshot(['config', 'check', at.config]);
+    assert.equal(code, 2);
+    assert.match(err, line);
+  };
+  const path = join(folder, 'shared.jsonl');
+  const folderLink = join(folder, 'link');
+  symlinkSync(folder, folderLink);
+  await refused(both(path, `${folder}/./shared.jsonl`), /sinks[.]a[.]path and sinks[.]b[.]path together: both name the file/);
+  await refused(both(path, join(folderLink, 'shared.jsonl')), /both name the file/);
+  await refused(both(path, `${path}.1`), /one of them is a name under which the other keeps files/);
+  await refused(both(`${path}.1`, path), /one of them is a name under which the other keeps files/);
+  const apart = await earshot(['config', 'check', both(path, `${path}.b`).config]);
+  assert.equal(apart.code, 0, apart.err);
 });
 
-test('and a secret file that is missing', async (t) => {
+test('a key that does not belong to its certificate, and one that is none', async (t) => {
   const edge = await edgeFor(t);
-  const auth = { type: 'token', token: { file: join(folder, 'no-such-token') } };
-  await holds(edgeSink(edge, { auth }), /no-such-token/);
+  const withKey = (keyFile: string): Place =>
+    place({ sinks: edgeSink(edge, { tls: { caFile: edge.caFile, certificateFile: edge.clientCertificateFile, keyFile } }) });
+  await startsNot(
+    withKey(file('other.key', edge.makeClient('other').key)),
+    /other[.]key does not belong to the certificate in .*client[.]pem/,
+  );
+  await startsNot(withKey(file('no.key', 'no key\n')), /There is no private key in .*no[.]key that can be read/);
+});
+
+test('a secret that is missing', async (t) => {
+  const edge = await edgeFor(t);
+  const withToken = (token: object): Place => place({ sinks: edgeSink(edge, { auth: { type: 'token', token } }) });
+  await startsNot(
+    withToken({ file: join(folder, 'no-such-token') }),
+    /Cannot use sinks[.]edge[.]auth[.]token: Cannot read the secret in file .*no-such-token: there is no such file[.] Put the secret/,
+  );
+  await startsNot(withToken({ file: file('empty-token', '\n') }), /empty-token: it is empty/);
+  await startsNot(withToken({ environment: 'EARSHOT_NO_SUCH_TOKEN' }), /EARSHOT_NO_SUCH_TOKEN: the variable is not set/);
 });
 
 test('settings of a sink that can never work', async (t) => {

@@ -140,6 +140,16 @@ test('all is well: every step is shown, no record is sent, and nothing is made',
   assert.match(text, /Nothing is wrong with what was looked at/);
 });
 
+test('what listens is no broker: one line for each step', async (t) => {
+  const server = createServer((_request, response) => response.end('hello')).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const at = await place({ bus: { type: 'kafka', brokers: [`127.0.0.1:${port}`], topic: 'calls', useTls: false } });
+  const { told } = await ask(at);
+  assert.deepEqual(stepNames(told, 'bus'), ['brokers ok', 'Kafka broken']);
+});
+
 test('an edge that only minds that the batch is empty is well', async (t) => {
   const edge = await edgeFor(t);
   for (const status of [400, 411, 415, 422]) {

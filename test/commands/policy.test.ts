@@ -142,7 +142,7 @@ test('wrong files and arguments: every mistake is said, and nothing is tried', a
   assert.deepEqual([code, out], [2, '']);
   assert.match(err, /wrong[.]yaml:1:12/);
   assert.match(err, /wrong[.]yaml:3:/);
-  refuses(await earshot(['policy', 'test']), 2, /missing required argument/);
+  refuses(await earshot(['policy', 'test']), 2, /neither a capture nor --live was given/);
   refuses(await earshot(['policy', 'test', '--examples', 'x', capture]), 2, /Wanted: a number of examples/);
   refuses(await earshot(['policy', 'test', '-f', join(folder, 'nowhere'), capture]), 2, /nowhere/);
   refuses(await earshot(['policy', 'test', join(folder, 'nowhere.pcap')]), 2, /nowhere[.]pcap/);

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -157,6 +157,35 @@ test('--unmasked: everything as it was on the wire, with a line of warning on st
   assert.equal(call.masked, undefined);
   assert.deepEqual(pathsOf(ended), ['/v1/login', '/v1/orders/17'], 'the filters hold all the same');
   assert.equal(read(capture, '--unmasked', '--summary').err, '', 'nothing is shown that could be masked');
+});
+
+test('--unmasked into a file that others may read: a warning, as its mode stays', () => {
+  const path = join(folder, 'unmasked.jsonl');
+  writeFileSync(path, '', { mode: 0o600 });
+  chmodSync(path, 0o644);
+  assert.equal(
+    read(capture, '--unmasked', '-o', path).err,
+    `earshot: warning: others may read ${path}, which was there before: chmod 600 ${path}.\n${UNMASKED}`,
+  );
+  assert.doesNotMatch(read(capture, '-o', path).err, /warning/, 'what is masked may be read');
+  chmodSync(path, 0o600);
+  assert.equal(read(capture, '--unmasked', '-o', path).err, UNMASKED);
+});
+
+test('--summary counts hosts and methods as masking left them, with --unmasked too', () => {
+  const hidden: Exchange = {
+    request: `GET-${CARD} / HTTP/1.1\r\nHost: ada.lovelace@shop.example\r\n\r\n`,
+    response: ok,
+  };
+  const path = captureOf('hidden-in-start.pcap', [order, hidden, hidden]);
+  for (const args of [[], ['--unmasked'], ['--unmasked', '--unfiltered'], ['--format', 'jsonl']]) {
+    const { code, out, err } = read(path, '--summary', ...args);
+    assert.equal(code, 0, err);
+    const report = args.includes('--format') ? err : out;
+    for (const secret of ['ada.lovelace', CARD]) assert.ok(!report.includes(secret), `${secret} in ${report}`);
+    assert.match(report, /^ {2}hosts +[*]email[*] 2, shop[.]example 1$/m);
+    assert.match(report, /^ {2}methods +.*GET 1/m);
+  }
 });
 
 test('a masking file of the configuration: its rules beside those that are shipped', () => {

@@ -170,6 +170,13 @@ for (const format of formatNames) {
   });
 }
 
+test('--output - is standard output', () => {
+  const printed = earshot(['read', capture, '-o', '-']);
+  assert.deepEqual(printed, earshot(['read', capture]));
+  assert.ok(printed.out.length > 0);
+  assert.equal(existsSync('-'), false);
+});
+
 test('--filter-port lets only calls of those ports through, also several and repeated', () => {
   const ports = (...args: string[]): number[] =>
     [...new Set(callsOf(earshot(['read', capture, ...args]).out).map((c) => c.server.port))].sort();
@@ -445,7 +452,7 @@ test('--config: all mistakes at once, each with its place and what was given', (
   const [first, ...mistakes] = err.trimEnd().split('\n');
   assert.equal(
     first,
-    `earshot: Cannot use the configuration ${config}: it has 5 mistakes. See docs/settings.md for every setting with its limits.`,
+    `earshot: Cannot use the configuration ${config}: it has 5 mistakes. See docs/settings.md for every setting with its limits. [config-invalid]`,
   );
   const places = [
     [':2:14: http.bodyBytes: ', 'number', '"many"'],
@@ -520,7 +527,8 @@ test('a full disk is one clear line, exit code 3', (t) => {
     t.skip('there is no /dev/full here');
     return;
   }
-  const line = 'earshot: Cannot write the output: no space is left on the device. Free some space, or write to another place.\n';
+  const line =
+    'earshot: Cannot write the output: no space is left on the device. Free some space, or write to another place. [output-failed]\n';
   assert.deepEqual(earshot(['read', capture, '-o', '/dev/full']), { code: 3, out: '', err: line });
   const full = openSync('/dev/full', 'w');
   try {
@@ -542,7 +550,7 @@ test('an output that cannot be opened', () => {
   refuses(
     earshot(['read', capture, '-o', join(folder, 'nowhere/calls')]),
     3,
-    /Cannot write .*calls: it does not exist[.] Name a file in a folder that exists/,
+    /Cannot write .*calls: its folder does not exist[.] Name a file in a folder that exists/,
   );
   refuses(earshot(['read', capture, '-o', folder]), 3, /Cannot write .*: it is a directory[.] Name a file/);
 });

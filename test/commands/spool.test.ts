@@ -1,6 +1,6 @@
 /** `earshot spool` as an operator meets it: real spools in real folders, the program as a child process beside them. */
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
@@ -170,6 +170,65 @@ test('verify names the damaged frame with file and offset and ends with 1; repai
   assert.equal(readdirSync(join(at.directory, 'quarantine')).length, 1);
   assert.deepEqual(await exported(at), [1, 2, 3, 5]);
   assert.match((await earshot(['spool', 'repair', '--yes', ...at.named])).out, /nothing to repair/);
+  const again = await earshot(['spool', 'verify', ...at.named]);
+  assert.deepEqual([again.code, again.err], [0, '']);
+  assert.match(again.out, /all is whole\n.*: 1 records are missing in 1 known holes, as a repair found them\n$/);
+  const status = await earshot(['spool', 'status', ...at.named]);
+  assert.equal(status.code, 0);
+  assert.match(status.out, /^known holes +1 records are missing in 1/m);
+  assert.doesNotMatch(status.out, /Not all is well/);
+});
+
+test('status ends with 1 when not all is well; repair brings the state back', async () => {
+  const at = await filled();
+  rmSync(join(at.directory, 'state'));
+  const { code, out } = await earshot(['spool', 'status', ...at.named]);
+  assert.equal(code, 1);
+  assert.match(out, /^Not all is well:\n {2}the file "state" is missing or damaged$/m);
+  const repair = await earshot(['spool', 'repair', '--yes', ...at.named]);
+  assert.equal(repair.code, 0, repair.err);
+  assert.match(repair.out, /^.*[/]state: written anew$/m);
+  assert.equal((await earshot(['spool', 'verify', ...at.named])).code, 0);
+});
+
+test('numbers that went on far ahead after a crash are said to be no fault', async () => {
+  const at = await filled();
+  assert.doesNotMatch((await earshot(['spool', 'status', ...at.named])).out, /^numbers/m);
+  const state = join(at.directory, 'state');
+  const { decodeNote, encodeNote } = await import('../../src/ship/spool/note.ts');
+  // As a killed sensor leaves it.
+  writeFileSync(state, encodeNote('state', { ...decodeNote(readFileSync(state), 0)?.fields, reservedSequence: 2 ** 30 + 5 }));
+  const spool = await open(at);
+  await append(spool, [record(6)], [A]);
+  await spool.close(Date.now() + CLOSE_MS);
+  const { code, out } = await earshot(['spool', 'status', ...at.named]);
+  assert.equal(code, 0);
+  assert.match(out, /^numbers +went on at a round one far ahead, as after a crash: nothing is missing for that$/m);
+});
+
+test('a directory that holds no spool is refused by every command, and nothing in it changes', async () => {
+  const foreign = join(folder, 'foreign');
+  mkdirSync(foreign);
+  const files = { lock: 'mine\n', state: 'mine too\n', 'notes.new': 'a draft' };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(foreign, name), text);
+  const config = place().config;
+  for (const command of [
+    ['status'],
+    ['verify'],
+    ['repair', '--yes'],
+    ['export'],
+    ['export', '-o', join(foreign, 'out')],
+    ['purge', '--yes'],
+    ['purge', '--yes', '--sink', 'edge'],
+    ['deliver'],
+    ['dead-letters', 'list'],
+    ['dead-letters', 'replay'],
+  ]) {
+    const ended = await earshot(['spool', ...command, '-c', config, '--directory', foreign]);
+    refuses(ended, 2, /Cannot read a spool in .*foreign: it holds no file of a spool[.] Name the directory that spool[.]directory/);
+  }
+  assert.deepEqual(readdirSync(foreign).sort(), Object.keys(files).sort());
+  for (const [name, text] of Object.entries(files)) assert.equal(readFileSync(join(foreign, name), 'utf8'), text);
 });
 
 test('a spool that a killed process left, cut in its last frame: only that frame is damaged', async () => {
@@ -198,6 +257,8 @@ test('export: all, a range, what waits for a sink, into a file', async () => {
   const { code, out, err } = await earshot(['spool', 'export', ...at.named, '-o', file]);
   assert.deepEqual([code, out, err], [0, '', 'earshot: 5 records were exported.\n']);
   assert.deepEqual(ids(readFileSync(file, 'utf8')), [1, 2, 3, 4, 5]);
+  assert.deepEqual(await exported(at, '-o', '-'), [1, 2, 3, 4, 5]);
+  assert.equal(existsSync('-'), false);
 });
 
 test('export to a full disk, or where nobody may write, ends with 3 and a reason', async () => {
@@ -207,7 +268,7 @@ test('export to a full disk, or where nobody may write, ends with 3 and a reason
   closeSync(full);
   assert.equal(code, 3);
   assert.match(err, /^earshot: Cannot write to standard output: no space is left on the device[.]/);
-  refuses(await earshot(['spool', 'export', ...at.named, '-o', '/no/such/folder/x']), 3, /Cannot write .*it does not exist/);
+  refuses(await earshot(['spool', 'export', ...at.named, '-o', '/no/such/folder/x']), 3, /Cannot write .*does not exist/);
 });
 
 test('purge takes everything, or what waits for one sink, and says how much', async () => {
@@ -247,7 +308,12 @@ test('wrong arguments are one line each', async () => {
   refuses(await earshot(['spool', 'export', ...at.named, '--from', 'x']), 2, /Wanted: the sequence of a record/);
   refuses(await earshot(['spool', 'export', ...at.named, '--from', '9', '--to', '3']), 2, /--from 9 is behind --to 3/);
   refuses(await earshot(['spool', 'dead-letters', 'list', ...at.named, '--since', 'soon']), 2, /Wanted: a date/);
-  for (const command of [['status'], ['verify'], ['repair', '--yes'], ['export'], ['purge', '--yes']]) {
+  for (const command of ['list', 'replay']) {
+    const ended = await earshot(['spool', 'dead-letters', command, ...at.named, '--sink', 'nobody']);
+    refuses(ended, 2, /There is no sink nobody: the configuration has edge, archive/);
+  }
+  refuses(await earshot(['spool', 'deliver', '--directory', at.directory]), 2, /Cannot deliver: no configuration says where to/);
+  for (const command of [['status'], ['verify'], ['repair', '--yes'], ['export'], ['purge', '--yes'], ['dead-letters', 'list']]) {
     const nowhere = join(folder, 'nowhere');
     refuses(await earshot(['spool', ...command, '--directory', nowhere]), 2, /Cannot read a spool in .*nowhere: it does not exist/);
     assert.equal(existsSync(nowhere), false);
@@ -330,6 +396,10 @@ test('with a sensor at work they are asked of it, over the control socket', asyn
   const replay = await earshot(['spool', 'dead-letters', 'replay', '--sink', 'edge', ...at.named]);
   assert.equal(replay.out, '1 records were put back into the spool; the sensor delivers them.\n', replay.err);
   assert.deepEqual(ids((await earshot(['spool', 'dead-letters', 'list', '--json', ...at.named])).out), [32]);
+  for (const command of ['list', 'replay']) {
+    const ended = await earshot(['spool', 'dead-letters', command, '--sink', 'nobody', ...at.named]);
+    refuses(ended, 2, /There is no sink nobody: the sensor has \w+/);
+  }
   assert.equal(existsSync(at.directory), false, 'the files were not touched');
 });
 

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { PIPELINES_MAX } from '../../base/settings.ts';
+import { DeadLetters, LETTERS_SHOWN_MAX } from '../../ship/dead-letters.ts';
+import { lineOf, MemorySpool } from '../../ship/ship-testing.ts';
 import { RULES_SHOWN_MAX, type SensorReport } from '../report.ts';
 import { sampleReport } from '../report-testing.ts';
 import type { ShipReport } from '../ship-link.ts';
@@ -63,4 +65,22 @@ test('the largest report is an answer that a client takes, with room to spare', 
     rmSync(folder, { recursive: true, force: true });
   });
   assert.deepEqual((await ask(join(folder, 'a.sock'), { command: 'report' })).report, report);
+});
+
+test('so is the longest list of dead letters, with whatever receivers say', async (t) => {
+  const spool = new MemorySpool();
+  const letters = new DeadLetters(spool, spool, new MemorySpool());
+  // What takes most room in JSON.
+  const text = '\u0001'.repeat(10_000);
+  const problem = { code: name('code', 0), what: text, next: text };
+  for (let n = 0; n <= LETTERS_SHOWN_MAX; n += 500) {
+    await letters.add(
+      many(500, (i) => ({ sink: name('s', 0), atMs: Date.now(), problem, sequence: Number.MAX_SAFE_INTEGER, line: lineOf(n + i) })),
+    );
+  }
+  const list = await letters.list({}, LETTERS_SHOWN_MAX);
+  assert.equal(list.length, LETTERS_SHOWN_MAX);
+  const bytes = Buffer.byteLength(`${JSON.stringify({ deadLetters: list })}\n`);
+  t.diagnostic(`${bytes} of ${ANSWER_BYTES_MAX} bytes`);
+  assert.ok(bytes <= ANSWER_BYTES_MAX, `${bytes} bytes`);
 });

@@ -42,3 +42,22 @@ test('--socket is stronger than --config, which is stronger than the default', a
   writeFileSync(config, 'log: {level: debug}\n');
   assert.equal(await controlPathOf({ config }), controlPath(''));
 });
+
+test('a configuration that is broken elsewhere names the socket all the same', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'earshot-path-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const config = join(folder, 'a.yaml');
+  const named = async (text: string): Promise<string> => {
+    writeFileSync(config, text);
+    return await controlPathOf({ config });
+  };
+  assert.equal(await named('control: {socket: /srv/earshot.sock}\ncapture: { interfcaes: [eth0], ringBytes: 1 }\n'), '/srv/earshot.sock');
+  assert.equal(await named('control:\n  socket: /srv/earshot.sock\nlog: { level: debug\n'), '/srv/earshot.sock');
+  assert.equal(await named('log: { level: loud }\n'), controlPath(''));
+  assert.equal(await named('log: { level: debug\n'), controlPath(''));
+  assert.equal(await named('control: {}\n'), controlPath(''));
+  for (const text of ['control: { socket: 7 }\n', 'control: { socket: [a] }\n', 'x: "\ncontrol:\n  socket: /srv/earshot.sock\n']) {
+    await assert.rejects(named(text), { code: 'config-invalid', next: 'Name the control socket of the sensor with --socket PATH.' }, text);
+  }
+  await assert.rejects(controlPathOf({ config: join(folder, 'none.yaml') }), { code: 'file-missing', next: /--socket PATH/ });
+});

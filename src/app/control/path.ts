@@ -1,6 +1,7 @@
 /** Where the control socket is. */
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { SensorError } from '../../base/errors.ts';
 
 const SYSTEM_FOLDER = '/run/earshot';
 const NAME = 'control.sock';
@@ -38,7 +39,7 @@ function exists(path: string): boolean {
 export interface ControlOptions {
   /** Path of the socket. */
   readonly socket?: string;
-  /** Configuration of the sensor, which names the socket. */
+  /** Configuration of the sensor, which names the socket; nothing else of it is read. */
   readonly config?: string;
 }
 
@@ -46,6 +47,23 @@ export interface ControlOptions {
 export async function controlPathOf(options: ControlOptions): Promise<string> {
   if (options.socket !== undefined) return options.socket;
   if (options.config === undefined) return controlPath('');
-  const { loadSettings } = await import('../../base/config.ts');
-  return controlPath(loadSettings(options.config).control.socket);
+  return controlPath(await namedSocket(options.config));
+}
+
+/**
+ * `control.socket` of a configuration that may be broken elsewhere: a sensor that runs has read it when it was whole, and
+ * is asked most when it is not. Throws SensorError.
+ */
+async function namedSocket(config: string): Promise<string> {
+  const { loadText } = await import('../../base/config.ts');
+  const next = 'Name the control socket of the sensor with --socket PATH.';
+  let socket: string | null;
+  try {
+    socket = loadText(config, ['control', 'socket']);
+  } catch (error) {
+    if (!(error instanceof SensorError)) throw error;
+    throw new SensorError(error.code, error.what, error.why, next, error.cause, error.details);
+  }
+  if (socket === null) throw new SensorError('config-invalid', `Cannot read control.socket in ${config}`, 'the file is broken there', next);
+  return socket;
 }

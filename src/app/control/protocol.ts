@@ -45,7 +45,7 @@ export const REQUEST_BYTES_MAX = 65_536;
 /**
  * Bytes of an answer line that a client takes. A report is less than half of that with 31 pipelines of RULES_SHOWN_MAX
  * rules (those beyond it are summed), all counters that there can be, 64 workers, 1,000 interfaces and 500 sinks, every
- * one of them blocked with 1,000 characters to say so (answer-size.test.ts).
+ * one of them blocked with 1,000 characters to say so. So is a list of LETTERS_SHOWN_MAX dead letters (answer-size.test.ts).
  */
 export const ANSWER_BYTES_MAX: number = 16 << 20;
 

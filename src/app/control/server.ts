@@ -3,8 +3,8 @@
  * sensor, and root. The socket is made and listens under a name of its own, with that mode from its first moment, and
  * then gets its real name by link(2), which never replaces another: of two sensors that start at once, one wins.
  *
- * Bounds: 32 connections, requests of 64 KiB, ten seconds to send one, and 256 KiB that wait for a watcher to be read;
- * what comes beyond that is counted, and told to the watcher when it reads again.
+ * Bounds: 32 connections, requests of 64 KiB, ten seconds to send one, and 256 KiB that wait for a watcher to be read, or
+ * 15 MiB for one of whole records; what comes beyond that is counted, and told to the watcher when it reads again.
  */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, linkSync, mkdirSync, type Stats, statSync, unlinkSync } from 'node:fs';
@@ -174,13 +174,30 @@ async function isDead(path: string): Promise<boolean> {
       }
       who = 'another process has it, which does not say who it is';
     }
-    throw new SensorError(
-      'already-running',
-      `Cannot open the control socket ${path}`,
-      who,
-      'Stop that sensor first, or give this one a control.socket of its own.',
-    );
+    throw alreadyRunning(path, who);
   }
+}
+
+/** Throws already-running when a sensor answers there: before a second one meets its ports and its spool. */
+export async function refuseSecond(path: string): Promise<void> {
+  let pid: number;
+  try {
+    pid = (await ask(path, { command: 'who' }, WHO_MS)).who.pid;
+  } catch (error) {
+    // Whatever else is there, opening the socket tells.
+    if (error instanceof SensorError) return;
+    throw error;
+  }
+  throw alreadyRunning(path, `the sensor of process ${pid} has it`);
+}
+
+function alreadyRunning(path: string, who: string): SensorError {
+  return new SensorError(
+    'already-running',
+    `Cannot open the control socket ${path}`,
+    who,
+    'Stop that sensor first, or give this one a control.socket of its own.',
+  );
 }
 
 function statOf(path: string): Stats | undefined {

@@ -43,6 +43,7 @@ interface Changes {
   readonly disk?: Partial<DiskEvidence>;
   readonly spool?: Partial<SpoolEvidence>;
   readonly steps?: readonly ProbeStep[];
+  readonly unencrypted?: readonly string[];
   readonly sensor?: SensorReport;
 }
 
@@ -50,7 +51,7 @@ function told(changes: Changes = {}): Diagnosis {
   const delivery: DeliveryEvidence = {
     disk: { ...disk, ...changes.disk },
     spool: { ...spool, ...changes.spool },
-    sinks: [{ name: 'edge', refused: null, steps: changes.steps ?? way }],
+    sinks: [{ name: 'edge', unencrypted: changes.unencrypted ?? [], refused: null, steps: changes.steps ?? way }],
   };
   return diagnose(evidence(null, { delivery, sensor: changes.sensor ?? null }));
 }
@@ -99,6 +100,13 @@ test('disk: full, no inodes, not to be written', () => {
   assert.match(told({ disk: { freeFiles: 3 } }).first?.what ?? '', /inodes/);
   assert.deepEqual(codesOf(told({ disk: { freeFiles: null, freeBytes: null } })), []);
   assert.deepEqual(codesOf(told({ disk: { unwritable: 'permission denied' } })), ['broken spool-unwritable']);
+});
+
+test('a disk with too little room: the row of the spool says the level that follows from it', () => {
+  const row = (changes: Changes): string => told(changes).steps.find(({ step }) => step === 'spool')?.evidence ?? '';
+  assert.match(row({ disk: { freeBytes: GIB - 1 } }), /^level memory where disk is wanted, /);
+  assert.match(row({ disk: { freeBytes: GIB } }), /^level disk, /);
+  assert.match(row({ disk: { freeBytes: GIB - 1 }, spool: { level: 'memory' } }), /^level memory/);
 });
 
 test('spool: whose lock it is', () => {
@@ -175,4 +183,23 @@ test('the running sensor is blocked, and the probe got through', () => {
 test('a sink that is far behind', () => {
   const { nowAtMs } = sampleReport().sensor;
   assert.deepEqual(codesOf(told({ sensor: sensorWith({ oldestWaitingAtMs: nowAtMs - 600_000 }) })), ['warning sink-behind']);
+});
+
+test('credentials that go unencrypted are a warning, before the steps of the sink', () => {
+  const diagnosis = told({ unencrypted: ['sinks.edge: credentials and calls go unencrypted to edge.example:80'] });
+  assert.deepEqual(codesOf(diagnosis), ['warning sink-unencrypted']);
+  assert.match(diagnosis.first?.what ?? '', /unencrypted to edge\.example:80\.$/);
+  assert.deepEqual(
+    diagnosis.steps.slice(-4).map(({ step }) => step),
+    ['edge: encryption', 'edge: name', 'edge: TCP', 'sensor'],
+  );
+});
+
+test('a probe tries nothing again, and says so of nothing; a sensor that met the same does', () => {
+  const again = { ...problem('connection-refused'), next: 'Check address and port. It is tried again by itself.' };
+  assert.equal(told({ steps: [failed('tcp', again)] }).first?.next, 'Check address and port.');
+  const sensor = sensorWith({ valid: false, lastProblem: { ...again, atMs: NOW_MS } });
+  assert.equal(told({ sensor, steps: [failed('tcp', again)] }).first?.next, again.next);
+  const alone = { ...again, next: 'It is tried again by itself.' };
+  assert.match(told({ steps: [failed('tcp', alone)] }).first?.next ?? '', /^Check address and port, whether the service/);
 });

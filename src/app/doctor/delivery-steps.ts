@@ -1,9 +1,10 @@
 /** The steps behind the calls: the disk, the spool, and the way to each sink. */
 import type { DeliveryState } from '../../ship/delivery-state.ts';
+import { onceOnly } from '../../ship/problem-words.ts';
 import type { ProbeStep } from '../../ship/sink.ts';
 import { expiredOf } from '../delivery-faults.ts';
 import { byteAmount, count, longTime } from '../units.ts';
-import type { Evidence, SinkEvidence } from './evidence.ts';
+import type { DiskEvidence, Evidence, SinkEvidence } from './evidence.ts';
 import { type Finding, type FindingCode, finding } from './findings.ts';
 import { type Judgement, judged, named, refused, type Step, several, skipped } from './judgement.ts';
 import { sinkFindingCode } from './sink-codes.ts';
@@ -26,6 +27,7 @@ const stepNames: Readonly<Record<ProbeStep['name'], string>> = {
   token: 'token',
   delivery: 'test delivery',
   brokers: 'brokers',
+  protocol: 'Kafka',
   credentials: 'credentials',
   topic: 'topic',
   leaders: 'leaders',
@@ -55,9 +57,9 @@ function disk({ delivery }: Evidence): Judgement {
     return judged(directory, finding('spool-unwritable', what, looked === directory ? '' : `looked at ${looked}`));
   }
   const free = freeBytes === null ? 'its filesystem does not say how much is free' : `${byteAmount(freeBytes)} are free`;
-  const evidence = `${directory}: ${free}, ${byteAmount(freeBytesMin)} are kept free`;
+  const evidence = `${directory}: ${free}, at least ${byteAmount(freeBytesMin)} are to stay free (spool.freeBytesMin)`;
   const findings: Finding[] = [];
-  if (freeBytes !== null && freeBytes < freeBytesMin) {
+  if (freeBytes !== null && isShort(found)) {
     const what = `Less than spool.freeBytesMin is free on the filesystem of ${directory}: calls wait in memory, and a crash would lose them.`;
     const next = `Free some space there, name a directory on another filesystem, or lower spool.freeBytesMin.`;
     findings.push(finding('disk-full', what, `${byteAmount(freeBytes)} free, ${byteAmount(freeBytesMin)} wanted`, { next }));
@@ -69,6 +71,11 @@ function disk({ delivery }: Evidence): Judgement {
     );
   }
   return judged(evidence, ...findings);
+}
+
+/** Less is free than is to stay free: nothing is written there. */
+function isShort(disk: DiskEvidence | null): boolean {
+  return disk !== null && disk.freeBytes !== null && disk.freeBytes < disk.freeBytesMin;
 }
 
 function spool(e: Evidence): Judgement {
@@ -109,7 +116,13 @@ function spool(e: Evidence): Judgement {
     .filter(({ queued }) => queued > 0)
     .map(({ name, queued, oldestAtMs }) => `${count(queued)} wait for ${name}, the oldest for ${longTime(Math.max(0, atMs - oldestAtMs))}`);
   const aside = quarantinedFiles > 0 ? [`${count(quarantinedFiles)} damaged parts in quarantine`] : [];
-  const evidence = [`level ${live?.level ?? level}`, ...(level === 'memory' ? [] : [kept]), ...aside, ...behind];
+  const now = live?.level ?? (level !== 'memory' && isShort(delivery.disk) ? 'memory' : level);
+  const evidence = [
+    now === level ? `level ${level}` : `level ${now} where ${level} is wanted`,
+    ...(level === 'memory' ? [] : [kept]),
+    ...aside,
+    ...behind,
+  ];
   return judged(evidence.join(', '), ...findings);
 }
 
@@ -122,6 +135,10 @@ function sinkSteps(sink: SinkEvidence, e: Evidence): Step[] {
       judge: () => judged(step.ok ? step.detail : shortly(step), findingOf(sink.name, step, live)),
     }),
   );
+  if (sink.unencrypted.length > 0) {
+    const what = `${sink.unencrypted.join('; ')}.`;
+    steps.unshift({ name: `${sink.name}: encryption`, judge: () => judged('none', finding('sink-unencrypted', what, '')) });
+  }
   if (sink.refused !== null) {
     const refusal = sink.refused;
     steps.push({ name: `${sink.name}: settings`, judge: () => judged('cannot be used', refused('config-invalid', refusal)) });
@@ -161,8 +178,9 @@ function findingOf(sink: string, { name, ok, problem }: ProbeStep, live: Deliver
   if (problem === null) return null;
   const agrees = live?.blocked?.code === problem.code || live?.lastProblem?.code === problem.code;
   const what = `Sink ${sink}: ${problem.what}.`;
+  const next = agrees ? problem.next : onceOnly(problem.next);
   return finding(sinkFindingCode(name, problem), what, agrees ? 'says the running sensor too' : '', {
-    next: problem.next,
+    ...(next === '' ? {} : { next }),
     severity: ok ? 'warning' : 'broken',
   });
 }

@@ -5,7 +5,7 @@
  *   ->  diagnose  ->  say
  */
 import { setTimeout } from 'node:timers/promises';
-import { loadSettings } from '../../base/config.ts';
+import { loadSettings, loadText } from '../../base/config.ts';
 import { SensorError } from '../../base/errors.ts';
 import { defaultSettings, type Settings } from '../../base/settings.ts';
 import { ask } from '../control/client.ts';
@@ -72,6 +72,7 @@ async function gather(options: DoctorOptions): Promise<Evidence> {
     delivery: await inspectDelivery(settings),
     sensor,
     sensorSilent: silent,
+    isLive: options.live !== undefined,
   };
   const seconds = options.live ?? 0;
   if (seconds === 0 || capture.interfaces.length + capture.endpoints.length === 0) return { ...evidence, traffic: null };
@@ -104,7 +105,16 @@ function readSettings(path: string | undefined): { settings: Settings; path: str
   try {
     return { settings: loadSettings(path), path, refused: null };
   } catch (error) {
-    return { settings: defaultSettings, path, refused: refusalOf(error) };
+    return { settings: { ...defaultSettings, control: { socket: socketIn(path) } }, path, refused: refusalOf(error) };
+  }
+}
+
+/** The control socket that a configuration names which is broken elsewhere; "" when that cannot be told. */
+function socketIn(path: string): string {
+  try {
+    return loadText(path, ['control', 'socket']) ?? '';
+  } catch {
+    return '';
   }
 }
 

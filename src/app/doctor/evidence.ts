@@ -20,6 +20,8 @@ export interface Evidence {
   readonly sensorEnded?: boolean;
   /** What arrived; null when nobody listened. */
   readonly traffic: Traffic | null;
+  /** Somebody was to listen (--live). */
+  readonly isLive?: boolean;
   /** Where calls are kept and sent to; null where no sink is configured. */
   readonly delivery: DeliveryEvidence | null;
 }
@@ -243,6 +245,8 @@ export interface SpoolEvidence {
 
 export interface SinkEvidence {
   readonly name: string;
+  /** Which credentials would cross the network without TLS, and where to. */
+  readonly unencrypted: readonly string[];
   /** Its settings cannot be used. */
   readonly refused: Refusal | null;
   /** The way to the receiver, up to the first step that failed. */

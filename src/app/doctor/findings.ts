@@ -304,7 +304,7 @@ const table = {
   'sink-unavailable': {
     severity: 'broken',
     meaning: 'A sink answers, and cannot take anything at present (429, 5xx; Kafka: no leader, too few replicas).',
-    next: 'Look at its state and its log. It is tried again by itself.',
+    next: 'Look at its state and its log.',
   },
   'sink-topic': {
     severity: 'broken',
@@ -320,6 +320,11 @@ const table = {
     severity: 'broken',
     meaning: 'The file of a sink cannot be written: its folder is missing, or the rights are.',
     next: 'Make the folder, and let the user of the sensor write there.',
+  },
+  'sink-unencrypted': {
+    severity: 'warning',
+    meaning: 'Credentials of a sink go over the network without TLS: anybody on the way can read and use them. This machine is no network.',
+    next: 'Use https:// in url and tokenUrl of the sink, and useTls: true for Kafka.',
   },
   // the running sensor
   'not-running': {

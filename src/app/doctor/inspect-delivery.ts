@@ -10,14 +10,17 @@ import type { Settings, SinkSettings } from '../../base/settings.ts';
 import { createSink, formatOf } from '../../ship/create-sink.ts';
 import { formats } from '../../ship/formats/format.ts';
 import { openFraming } from '../../ship/framing.ts';
+import { nodeFiles } from '../../ship/node-files.ts';
 import type { Sink } from '../../ship/sink.ts';
 import { backlogOf } from '../../ship/spool/backlog.ts';
+import { holdsSpool } from '../../ship/spool/find-spool.ts';
 import { noKeys, readSpoolKeys, type SpoolKeys } from '../../ship/spool/keys.ts';
 import { spoolStatus } from '../../ship/spool/offline.ts';
 import { pipelinesOf } from '../pipelines.ts';
 import { readersOf } from '../spool-place.ts';
 import { problemsOf } from '../spool-status.ts';
 import { spoolDirectory } from '../state-directory.ts';
+import { unencryptedOf } from '../unencrypted.ts';
 import { version } from '../version.ts';
 import type { DeliveryEvidence, DiskEvidence, SinkEvidence, SpoolEvidence } from './evidence.ts';
 import { refusalOf } from './inspect.ts';
@@ -74,7 +77,7 @@ async function inspectSpool(directory: string, settings: Settings): Promise<Spoo
   let keys: SpoolKeys = noKeys;
   try {
     keys = readSpoolKeys(settings.spool);
-    if (!(await isThere(directory))) return evidence;
+    if (!(await isBegun(directory))) return evidence;
     const report = await spoolStatus(directory, { keys });
     const { records, bytes, usedBy, quarantinedFiles, segments } = report;
     const missingKeys = [...new Set(segments.map(({ keyId }) => keyId))].filter((id) => id !== '' && !keys.byId.has(id));
@@ -88,10 +91,10 @@ async function inspectSpool(directory: string, settings: Settings): Promise<Spoo
   }
 }
 
-async function isThere(directory: string): Promise<boolean> {
+/** Whether there is a spool. A directory that cannot be read may have one. */
+async function isBegun(directory: string): Promise<boolean> {
   try {
-    await access(directory);
-    return true;
+    return await holdsSpool(nodeFiles, directory);
   } catch (error) {
     return codeOf(error) !== 'ENOENT';
   }
@@ -100,15 +103,16 @@ async function isThere(directory: string): Promise<boolean> {
 /** Makes the sink as the sensor does, walks its way, and closes it. */
 async function inspectSink(name: string, configured: SinkSettings, settings: Settings): Promise<SinkEvidence> {
   const sinkSettings = 'requestTimeoutMs' in configured ? inShort(configured) : configured;
+  const open = unencryptedOf(name, configured);
   const pipelines = pipelinesOf(settings).filter(({ sinks }) => sinks.includes(name));
   let sink: Sink | null = null;
   try {
     const context = { settings, version: version(), now: Date.now, pipelines: pipelines.map((pipeline) => pipeline.name) };
     const framing = openFraming(formats[formatOf(sinkSettings)](), context);
     sink = await createSink(name, sinkSettings, framing, { sensorId: settings.sensor.id, version: version(), log: silent });
-    return { name, refused: null, steps: await sink.probe(AbortSignal.timeout(PROBE_MS_MAX)) };
+    return { name, unencrypted: open, refused: null, steps: await sink.probe(AbortSignal.timeout(PROBE_MS_MAX)) };
   } catch (error) {
-    return { name, refused: refusalOf(error), steps: [] };
+    return { name, unencrypted: open, refused: refusalOf(error), steps: [] };
   } finally {
     await sink?.close();
   }

@@ -59,6 +59,7 @@ const codesOfSteps: Readonly<Record<ProbeStep['name'], FindingCode>> = {
   token: 'sink-token',
   delivery: 'sink-unreachable',
   brokers: 'sink-unreachable',
+  protocol: 'sink-unreachable',
   credentials: 'sink-credentials',
   topic: 'sink-unreachable',
   leaders: 'sink-unreachable',

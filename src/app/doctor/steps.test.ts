@@ -264,6 +264,14 @@ test('the running sensor: its workers, its faults, and what it heard', () => {
   assert.equal(twice.length, 1);
 });
 
+test('nobody listened: because nobody was to, because nothing could be heard, or because the sensor ended', () => {
+  const why = (changes: object): string | undefined =>
+    diagnose(evidence(null, changes)).steps.find(({ step }) => step === 'packets arrive')?.evidence;
+  assert.equal(why({}), 'not looked at; --live 10s listens');
+  assert.equal(why({ isLive: true }), 'not looked at: something before it is broken');
+  assert.equal(why({ isLive: true, sensorEnded: true }), 'not looked at: the sensor ended meanwhile');
+});
+
 test('a sensor that ends while the doctor listens', () => {
   const { ok, first, steps } = diagnose(evidence(null, { sensor: null, sensorSilent: 'it ended', sensorEnded: true }));
   assert.deepEqual([ok, first?.code], [true, 'not-running']);

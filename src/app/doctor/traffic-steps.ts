@@ -20,6 +20,8 @@ const CLOCKS_AGREE_MS = 10;
 const CLOCK_BEHIND_MS = 2_000;
 const CLOCK_AHEAD_MS = 500;
 const NOBODY_LISTENED = 'not looked at; --live 10s listens';
+const COULD_NOT = 'not looked at: something before it is broken';
+const ENDED = 'not looked at: the sensor ended meanwhile';
 const EXPLAINED = 'see above';
 
 export const trafficSteps: readonly Step[] = [
@@ -37,7 +39,11 @@ export const trafficSteps: readonly Step[] = [
 ];
 
 function whenHeard(judge: (traffic: Traffic, seen: Observed, e: Evidence) => Judgement): (e: Evidence) => Judgement {
-  return (e) => (e.traffic === null ? skipped(NOBODY_LISTENED) : judge(e.traffic, e.traffic.observed, e));
+  return (e) => {
+    if (e.traffic !== null) return judge(e.traffic, e.traffic.observed, e);
+    if (e.isLive !== true) return skipped(NOBODY_LISTENED);
+    return skipped(e.sensorEnded === true ? ENDED : COULD_NOT);
+  };
 }
 
 // ---------------------------------------------------------------- arriving

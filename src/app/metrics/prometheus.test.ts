@@ -128,6 +128,23 @@ test('without sinks there is nothing to say of delivery; while its thread is dea
   for (const series of dead.keys()) assert.doesNotMatch(series, /sink=|_spool_/);
 });
 
+test('whether a sink can deliver is not said before it was tried', () => {
+  const report = sampleReport();
+  assert.ok(report.ship !== null);
+  const [lake] = report.ship.sinks;
+  const of = (changed: Partial<typeof lake>): number | undefined =>
+    parse(
+      prometheusText(
+        'e',
+        collect(input({ ...report, ship: { ...(report.ship as NonNullable<typeof report.ship>), sinks: [{ ...lake, ...changed }] } })),
+      ),
+    ).get('e_delivery_valid{sink="lake",type="kafka"}');
+  const untried = { written: 0, errors: 0, deadLettered: 0 };
+  assert.equal(of(untried), undefined);
+  assert.equal(of({ ...untried, written: 1 }), 1);
+  assert.equal(of({ ...untried, errors: 1, valid: false }), 0);
+});
+
 test('names, units and labels keep the rules', () => {
   assert.equal(new Set(metrics.map(({ name }) => name)).size, metrics.length);
   const labels = new Set([
@@ -235,7 +252,7 @@ test('the dashboard asks for metrics and labels that there are', () => {
   }
   assert.deepEqual(
     dashboard.panels.filter(({ type }) => type === 'row').map(({ title }) => title),
-    ['Is it well', 'Reader', 'Pipeline', 'Sink', 'Workers', 'Weirds', 'Metrics and log'],
+    ['Is it well', 'Reader', 'Pipeline', 'Sink', 'Spool', 'Sinks', 'Workers', 'Weirds', 'Metrics and log'],
   );
   assert.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length);
   assert.doesNotMatch(text, /https?:\/\//);

@@ -10,7 +10,7 @@
  * SERIES_MAX are shown; the rest of a counter is added up under "(more)", the rest of a gauge is left out, and
  * `series_left_out` counts both.
  */
-import type { DeliveryState } from '../../ship/delivery-state.ts';
+import { type DeliveryState, isTried } from '../../ship/delivery-state.ts';
 import { expiredOf } from '../delivery-faults.ts';
 import type { InterfaceState, PipelineReport, SensorReport, WorkerState } from '../report.ts';
 import type { ShipReport } from '../ship-link.ts';
@@ -409,12 +409,12 @@ export const metrics: readonly Metric[] = [
   ),
   counter(
     'delivery_handed_calls_total',
-    'Calls handed to delivery.',
+    'Records handed to delivery: calls, gap records (what overload left out), and what was put back from the dead letters. All of delivery counts so.',
     ofDelivery((d) => d.received),
   ),
   counter(
     'delivery_lost_calls_total',
-    'Of these, calls that were lost before the spool accepted them.',
+    'Of these, records that were lost before the spool accepted them.',
     ofDelivery((d) => d.lost),
   ),
   counter(
@@ -424,8 +424,8 @@ export const metrics: readonly Metric[] = [
   ),
   gauge(
     'delivery_valid',
-    'Whether the last attempt got through to a sink and it is not blocked: 1 or 0.',
-    perSink((s) => flag(s.valid)),
+    'Whether the last attempt got through to a sink and it is not blocked: 1 or 0. Absent before the first.',
+    ({ report }) => (report.ship?.sinks ?? []).filter(isTried).map((s): Sample => [flag(s.valid), s.name, s.type]),
     'sink',
     'type',
   ),
@@ -438,21 +438,21 @@ export const metrics: readonly Metric[] = [
   ),
   counter(
     'delivery_taken_calls_total',
-    'Calls taken from the spool for a sink.',
+    'Records, calls and gap records, taken from the spool for a sink.',
     perSink((s) => s.received),
     'sink',
     'type',
   ),
   counter(
     'delivery_written_calls_total',
-    'Calls that the receiver has for good.',
+    'Records that the receiver has for good.',
     perSink((s) => s.written),
     'sink',
     'type',
   ),
   counter(
     'delivery_written_bytes_total',
-    'Bytes of these calls in the format of the sink.',
+    'Bytes of these records in the format of the sink.',
     perSink((s) => s.bytes),
     'sink',
     'type',
@@ -473,7 +473,7 @@ export const metrics: readonly Metric[] = [
   ),
   counter(
     'delivery_dead_letters_total',
-    'Calls that a sink refused for their content and that were put aside.',
+    'Records that a sink refused for their content and that were put aside.',
     perSink((s) => s.deadLettered),
     'sink',
     'type',
@@ -487,35 +487,35 @@ export const metrics: readonly Metric[] = [
   ),
   counter(
     'delivery_expired_calls_total',
-    'Calls for a sink that went unsent because the spool reached its quota or age.',
+    'Records for a sink that went unsent because the spool reached its quota or age.',
     perSink((s) => s.expired),
     'sink',
     'type',
   ),
   counter(
     'delivery_corrupt_calls_total',
-    'Calls for a sink that lay in damaged frames of the spool.',
+    'Records for a sink that lay in damaged frames of the spool.',
     perSink((s) => s.corrupt),
     'sink',
     'type',
   ),
   gauge(
     'delivery_in_flight_calls',
-    'Calls of a sink that are gathered, under way, or about to be sent again.',
+    'Records of a sink that are gathered, under way, or about to be sent again.',
     perSink((s) => s.inFlight),
     'sink',
     'type',
   ),
   gauge(
     'delivery_in_flight_bytes',
-    'Bytes of these calls.',
+    'Bytes of these records.',
     perSink((s) => s.inFlightBytes),
     'sink',
     'type',
   ),
   gauge(
     'delivery_queued_calls',
-    'Calls that wait in the spool for a sink.',
+    'Records that wait in the spool for a sink.',
     perSink((s) => s.queued),
     'sink',
     'type',
@@ -529,7 +529,7 @@ export const metrics: readonly Metric[] = [
   ),
   gauge(
     'delivery_oldest_waiting_seconds',
-    'Age of the oldest call that a sink does not have yet.',
+    'Age of the oldest record that a sink does not have yet.',
     perSink((s, nowAtMs) => (s.oldestWaitingAtMs === 0 ? 0 : Math.max(0, nowAtMs - s.oldestWaitingAtMs) / 1000)),
     'sink',
     'type',
@@ -569,17 +569,17 @@ export const metrics: readonly Metric[] = [
   ),
   counter(
     'spool_accepted_calls_total',
-    'Calls that the spool accepted.',
+    'Records, calls and gap records, that the spool accepted.',
     ofShip(({ spool }) => spool.accepted),
   ),
   counter(
     'spool_lost_calls_total',
-    'Calls that the spool was offered and had no room for.',
+    'Records that the spool was offered and had no room for.',
     ofShip(({ spool }) => spool.lost),
   ),
   gauge(
     'spool_durable_sequence',
-    'Sequence up to which no crash can take calls back.',
+    'Sequence up to which no crash can take records back.',
     ofShip(({ spool }) => spool.durableSequence),
   ),
   gauge(
@@ -609,7 +609,7 @@ export const metrics: readonly Metric[] = [
   ),
   counter(
     'spool_corrupt_calls_total',
-    'Calls in these frames, as far as known.',
+    'Records in these frames, as far as known.',
     ofShip(({ spool }) => spool.corruptRecords),
   ),
   // dead letters
