@@ -24,7 +24,7 @@ import { defragment, finishDefragmentation, joined, resetDefragmentation } from 
 import { reuseRows } from '../flow/flow-table.ts';
 import { accept, expire, finish, MORE, NONE, nextChunk, ONE, resetReassembly } from '../flow/reassemble.ts';
 import { resetContentCoding } from '../http/content-coding.ts';
-import { finishHttp } from '../http/ending.ts';
+import { releaseProxyBlocks } from '../http/ending.ts';
 import { finishedBodyBytes, finishedCalls, nextFinished } from '../http/pairing.ts';
 import { parse, resetHttp } from '../http/parse.ts';
 import { releaseCall } from '../http/transaction.ts';
@@ -108,7 +108,7 @@ function drain(): void {
     parse(chunk);
     handOnMany();
   }
-  if (finishedCalls() === 0) reuseRows();
+  if (finishedCalls() === 0) forgetEnded();
 }
 
 function handOnMany(): void {
@@ -126,7 +126,13 @@ export function handOn(): void {
       releaseCall(call);
     }
   }
+  forgetEnded();
+}
+
+/** Finished calls refer to rows and PROXY headers of connections that are over; now there is none left. */
+function forgetEnded(): void {
   reuseRows();
+  releaseProxyBlocks();
 }
 
 /** No packet has come, but time has passed: timers fire that are due at `timeUs`. Never goes back. */
@@ -148,7 +154,6 @@ export function finishPipeline(): void {
     finish();
     drain();
     finishDefragmentation();
-    finishHttp();
   } catch (error) {
     onBug(error);
   }

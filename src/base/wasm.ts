@@ -81,6 +81,8 @@ export const ge = binary(0x4e);
 /** Unsigned: `below(sub(c, i32(48)), i32(10))` asks for a range. */
 export const below = binary(0x49);
 export const ctz = (a: Code): Code => [a, 0x68];
+/** Zero bits above the highest one. */
+export const clz = (a: Code): Code => [a, 0x67];
 /** Number of bits that are set. */
 export const popcnt = (a: Code): Code => [a, 0x69];
 

@@ -76,7 +76,7 @@ const causeOfClose: readonly number[] = [
   t.CAUSE_CAPTURE_END,
   t.CAUSE_CLOSED,
 ];
-let lastProxyBlock = 0;
+let proxyBlocks: number[] = [];
 
 export function gap(n: number, x: number, direction: number, missing: number): void {
   crossGap(n, x, direction, missing);
@@ -279,16 +279,14 @@ export function payloadBytesUnidentified(): number {
   return bytesWaiting;
 }
 
-/** The capture is over and every call recorded. */
-export function finishHttp(): void {
-  release(lastProxyBlock);
-  lastProxyBlock = 0;
+/** PROXY headers of connections that are over are given back: no call refers to them any more. */
+export function releaseProxyBlocks(): void {
+  for (let block = proxyBlocks.pop(); block !== undefined; block = proxyBlocks.pop()) release(block);
 }
 
-/** Brings the connection's row back to zeros; its PROXY block lives until the next connection is closed. */
+/** Brings the connection's row back to zeros; its PROXY block lives until `releaseProxyBlocks`. */
 function forget(n: number): void {
-  release(lastProxyBlock);
-  lastProxyBlock = N[n + N_PROXY];
+  if (N[n + N_PROXY] !== 0) proxyBlocks.push(N[n + N_PROXY]);
   N[n + N_PROXY] = 0;
   c.clearConnection(n);
 }
@@ -296,5 +294,5 @@ function forget(n: number): void {
 /** Forgets all connections. */
 export function resetEnding(): void {
   connectionsByKind.clear();
-  lastProxyBlock = 0;
+  proxyBlocks = [];
 }

@@ -8,12 +8,13 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../../src/app/control/client.ts';
 import type { SensorReport } from '../../src/app/report.ts';
 import { freePort } from '../../src/capture/endpoint-testing.ts';
 import { makeCalls } from '../netns/calls.ts';
-import type { Edge } from '../support/edge.ts';
+import { Edge } from '../support/edge.ts';
 import * as p from '../support/packets.ts';
 
 const launcher = join(import.meta.dirname, '../../earshot');
@@ -104,6 +105,18 @@ export class DeliveringSensor {
     if (this.isRunning) await this.end('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** One that takes packets, and its edge; both end with the test. */
+export async function startDelivering(t: TestContext): Promise<{ edge: Edge; sensor: DeliveringSensor }> {
+  const edge = await Edge.open();
+  const sensor = new DeliveringSensor(edge);
+  t.after(async () => {
+    await sensor.remove();
+    await edge.close();
+  });
+  await sensor.start();
+  return { edge, sensor };
 }
 
 /** Sends so many calls, each on a connection of its own, without waiting for the sensor. */

@@ -4,30 +4,18 @@
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import type { LetterHead } from '../../src/ship/dead-letters.ts';
-import { DeliveringSensor, sendCalls } from '../chaos/delivering-sensor.ts';
+import { sendCalls, startDelivering } from '../chaos/delivering-sensor.ts';
 import { earshot } from '../support/command.ts';
-import { Edge } from '../support/edge.ts';
 
 const CALLS = 40;
 /** Calls of these connections are refused: one of each kind. */
 const INVALID = '/orders/3/0';
 const TOO_LARGE = '/orders/7/0';
 
-async function running(t: TestContext): Promise<{ edge: Edge; sensor: DeliveringSensor }> {
-  const edge = await Edge.open();
-  const sensor = new DeliveringSensor(edge);
-  t.after(async () => {
-    await sensor.remove();
-    await edge.close();
-  });
-  await sensor.start();
-  return { edge, sensor };
-}
-
 test('refused with 400 and 413, listed, put back and delivered, each once', { timeout: 120_000 }, async (t) => {
-  const { edge, sensor } = await running(t);
+  const { edge, sensor } = await startDelivering(t);
   edge.judge = (body) => {
     if (body.includes(TOO_LARGE)) return 413;
     return body.includes(INVALID) ? 400 : undefined;

@@ -163,6 +163,8 @@ test('wrong command lines are told as such', async () => {
   for (const wrong of ['1x', '0', '2h', '-5s', ''])
     refuses(await earshot(['policy', 'test', '--live', wrong]), 2, /Wanted: a time from 100ms to 60m/);
   refuses(await earshot(['policy', 'test', '--live', '1s']), 2, /Cannot listen: .*Name one: --live 60s -i eth0/);
+  const many = [1, 2, 3, 4].flatMap((n) => ['-e', `udp://127.0.0.${n}:4789?encap=vxlan`]);
+  refuses(await earshot(['policy', 'test', '--live', '1s', ...many]), 2, /Cannot listen to 4 tunnel end-points at once/);
   refuses(await earshot(['policy', 'test', '--live', '1s', noPayments]), 2, /a capture and --live were both given/);
   refuses(await earshot(['policy', 'test', '-i', 'lo', noPayments]), 2, /-i and -e are for --live/);
   refuses(await earshot(['policy', 'test']), 2, /neither a capture nor --live was given/);

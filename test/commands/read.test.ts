@@ -202,7 +202,8 @@ test('--summary alone prints the report instead of calls, and nothing on standar
   assert.match(out, new RegExp(`^calls +${all.length}: complete ${all.length}, incomplete 0`, 'm'));
   assert.match(out, /^tunnels +vxlan VNI 4101 \(82 calls\), 4102 \(10\), 4103 \(0\)$/m);
   assert.match(out, /^ {2}http +23 +port 8080 \(13\), 9000 \(10\)$/m);
-  assert.match(out, /^ {4}names +login[.]shop[.]example h2 3$/m);
+  assert.match(out, /^ {2}names +login[.]shop[.]example 3$/m);
+  assert.match(out, /^ {2}addresses +10[.]0[.]3[.]40:443 3$/m);
   assert.match(out, /^note +3 of 26 connections .* TLS/m);
   assert.ok(!out.includes('\x1b'), 'no colours in a pipe');
   for (const line of out.split('\n').slice(1)) assert.ok(line.length <= 100, line);

@@ -3,20 +3,13 @@ import assert from 'node:assert/strict';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { DeliveringSensor, sendCalls } from '../chaos/delivering-sensor.ts';
+import { sendCalls, startDelivering } from '../chaos/delivering-sensor.ts';
 import { earshot, refuses } from '../support/command.ts';
-import { Edge } from '../support/edge.ts';
 
 const CALLS = 10;
 
 test('a reload is refused as a whole for each file that is bad, and taken when they are good again', { timeout: 120_000 }, async (t) => {
-  const edge = await Edge.open();
-  const sensor = new DeliveringSensor(edge);
-  t.after(async () => {
-    await sensor.remove();
-    await edge.close();
-  });
-  await sensor.start();
+  const { edge, sensor } = await startDelivering(t);
   const config = join(sensor.folder, 'earshot.yaml');
   const reload = (): ReturnType<typeof earshot> => earshot(['reload', '-c', config]);
   const before = readFileSync(config, 'utf8');

@@ -1,9 +1,8 @@
 /**
  * Apache Kafka itself, as jars out of Maven's repository: fetched once into .cache/kafka/VERSION, then used from there.
  */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { dependencies, fetchOnce } from './maven.ts';
 
 export interface KafkaRelease {
   readonly kafka: string;
@@ -39,38 +38,13 @@ ${dependency(logging, 'log4j-api', log4j)}
 `;
 }
 
-/** The class path of a release. Two that ask at the same moment both fetch; the one that is done first wins. */
+/** The class path of a release. */
 export async function kafkaClassPath(release: KafkaRelease): Promise<string> {
   const folder = join(root, '.cache/kafka', release.kafka);
-  if (!existsSync(folder)) {
-    mkdirSync(dirname(folder), { recursive: true });
-    const work = mkdtempSync(`${folder}-`);
-    try {
-      writeFileSync(join(work, 'pom.xml'), project(release));
-      await maven(join(work, 'pom.xml'), join(work, 'jars'));
-      try {
-        renameSync(join(work, 'jars'), folder);
-      } catch (error) {
-        if (!existsSync(folder)) throw error;
-      }
-    } finally {
-      rmSync(work, { recursive: true, force: true });
-    }
-  }
-  return join(folder, '*');
-}
-
-function maven(pom: string, jars: string): Promise<void> {
-  const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${jars}`, '-DincludeScope=runtime'];
-  const child = spawn('mvn', ['-q', '-B', '-f', pom, ...goal], { stdio: ['ignore', 'pipe', 'pipe'], timeout: FETCH_LIMIT_MS });
-  let said = '';
-  const keep = (text: Buffer): void => {
-    said = (said + text.toString('utf8')).slice(-4000);
-  };
-  child.stdout.on('data', keep);
-  child.stderr.on('data', keep);
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => (code === 0 ? resolve() : reject(new Error(`Maven cannot fetch Kafka (exit code ${code}):\n${said}`))));
+  await fetchOnce(folder, project(release), async (work, pom) => {
+    const jars = join(work, 'jars');
+    await dependencies('copy-dependencies', pom, jars, FETCH_LIMIT_MS);
+    return jars;
   });
+  return join(folder, '*');
 }

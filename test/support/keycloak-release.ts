@@ -2,9 +2,8 @@
  * Keycloak itself, out of Maven's repository: fetched once into .cache/keycloak/VERSION, then used from there. What its own
  * `build` makes of the settings that hold for good (a database in memory) is kept with it: a start takes half as long.
  */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { dependencies, fetchOnce, run } from './maven.ts';
 
 const KEYCLOAK = '26.0.0';
 /** Loads this: a jar that names all others. */
@@ -21,26 +20,15 @@ const project = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersio
 </project>
 `;
 
-/** The folder of the release. Two that ask at the same moment both fetch; the one that is done first wins. */
+/** The folder of the release. */
 export async function keycloakRelease(): Promise<string> {
   const folder = join(root, '.cache/keycloak', KEYCLOAK);
-  if (existsSync(folder)) return folder;
-  mkdirSync(dirname(folder), { recursive: true });
-  const work = mkdtempSync(`${folder}-`);
-  try {
-    writeFileSync(join(work, 'pom.xml'), project);
-    const goal = ['dependency:unpack-dependencies', `-DoutputDirectory=${join(work, 'unpacked')}`, '-DincludeScope=runtime'];
-    await run('mvn', ['-q', '-B', '-f', join(work, 'pom.xml'), ...goal]);
+  await fetchOnce(folder, project, async (work, pom) => {
+    await dependencies('unpack-dependencies', pom, join(work, 'unpacked'), FETCH_LIMIT_MS);
     const unpacked = join(work, 'unpacked', `keycloak-${KEYCLOAK}`);
-    await run('java', [...keycloakCommand(unpacked, unpacked), 'build', '--db=dev-mem']);
-    try {
-      renameSync(unpacked, folder);
-    } catch (error) {
-      if (!existsSync(folder)) throw error;
-    }
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+    await run('java', [...keycloakCommand(unpacked, unpacked), 'build', '--db=dev-mem'], FETCH_LIMIT_MS);
+    return unpacked;
+  });
   return folder;
 }
 
@@ -56,24 +44,4 @@ export function keycloakCommand(release: string, home: string): string[] {
     `-Djboss.server.config.dir=${join(home, 'conf')}`,
     ...['-cp', join(release, 'lib/quarkus-run.jar'), MAIN_CLASS],
   ];
-}
-
-function run(program: string, args: readonly string[]): Promise<void> {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const late = setTimeout(() => child.kill('SIGKILL'), FETCH_LIMIT_MS);
-  let said = '';
-  const keep = (text: Buffer): void => {
-    said = (said + text.toString('utf8')).slice(-4000);
-  };
-  child.stdout.on('data', keep);
-  child.stderr.on('data', keep);
-  return new Promise((resolve, reject) => {
-    const end = (why: string): void => {
-      clearTimeout(late);
-      if (why === '') resolve();
-      else reject(new Error(`Keycloak cannot be had: ${why}`));
-    };
-    child.once('error', ({ message }) => end(message));
-    child.once('close', (code) => end(code === 0 ? '' : `${program} ended with ${code}:\n${said}`));
-  });
 }

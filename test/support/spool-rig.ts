@@ -68,6 +68,19 @@ export class Rig {
   }
 }
 
+/** Two segments: one with three frames, closed; one with a frame, as a killed process leaves it. */
+export async function filled(): Promise<Rig> {
+  const rig = new Rig();
+  let spool = await rig.open({ compression: 'none' });
+  await rig.store(spool, ['a1', 'a2'], ['b1'], ['c1']);
+  await rig.close(spool);
+  spool = await rig.open({ compression: 'none' });
+  await rig.store(spool, ['d1']);
+  await rig.timers.pass(1100);
+  rig.kill();
+  return rig;
+}
+
 interface Asked {
   readonly frame: Promise<Frame | null>;
   isThere: boolean;

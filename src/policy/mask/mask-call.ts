@@ -18,6 +18,7 @@ import { maskedPart, openedParts } from './layout.ts';
 import { BODY, OF_RESPONSE, place, placeTexts } from './place.ts';
 import { onlyReports } from './put.ts';
 import { ruleKind, ruleName } from './rules.ts';
+import { restoreRow, savedRow, saveRow } from './saved-row.ts';
 import { UNREADABLE_TEXT } from './stack.ts';
 import { BINARY, BINARY_NAME, UNREADABLE, UNREADABLE_NAME } from './unreadable.ts';
 
@@ -26,13 +27,12 @@ const K = t.calls;
 const O = opened;
 const C = counts;
 const P = place;
+const S = savedRow;
 const T_MASKED = counter('calls.masked');
 const T_VALUES = counter('values.masked');
 const T_REPORTED = counter('values.reported');
 const COMMA = 44;
 const CLOSE_BRACKET = 93;
-const SAVED_WORDS = 32;
-const saved = new Int32Array(SAVED_WORDS);
 /** A masked body may be so much longer than the opened one. */
 const GROWTH_BYTES = 256 << 10;
 
@@ -76,8 +76,7 @@ const L_SHED_HEADERS = literal('["bodies","headers"]');
 export function encodeMasked(call: number, to: number, filters: Literal, shed: number): number {
   const k = call << t.CALL_SHIFT;
   const first = k + t.REQUEST;
-  for (let i = 0; i < SAVED_WORDS; i++) saved[i] = K[first + i];
-  const forwardedFor = K[k + t.C_FORWARDED_FOR];
+  saveRow(k);
   try {
     resetEdits();
     // While the fields that name the codings are as they were on the wire.
@@ -93,8 +92,7 @@ export function encodeMasked(call: number, to: number, filters: Literal, shed: n
     if (shed !== SHED_NOTHING) o = writeLiteral(writeLiteral(o, L_SHED), shed === SHED_BODIES ? L_SHED_BODIES : L_SHED_HEADERS);
     return endRecord(writeReport(o));
   } finally {
-    for (let i = 0; i < SAVED_WORDS; i++) K[first + i] = saved[i];
-    K[k + t.C_FORWARDED_FOR] = forwardedFor;
+    restoreRow(k);
   }
 }
 
@@ -129,9 +127,9 @@ function maskBody(k: number, side: number, to: number, first: number): number {
   resetField();
   P[0] = isRequest ? BODY : BODY + OF_RESPONSE;
   // The media type as it was on the wire: the masked head may no longer hold it.
-  const block = saved[s + t.S_HEAD];
-  const type = saved[s + t.S_TYPE] - 1;
-  const table = t.fieldTable(block, saved[s + t.S_HEAD_BYTES]);
+  const block = S[s + t.S_HEAD];
+  const type = S[s + t.S_TYPE] - 1;
+  const table = t.fieldTable(block, S[s + t.S_HEAD_BYTES]);
   if (type >= 0) maskDocument(at, end, O[i + O_CUT] !== 0, t.valueAt(block, table, type), t.valueEnd(block, table, type));
   else maskDocument(at, end, O[i + O_CUT] !== 0, 0, 0);
   if (!hasEdits()) return to;

@@ -8,11 +8,10 @@ import * as t from '../../http/transaction.ts';
 import { resetEdits } from './edits.ts';
 import { maskHead } from './head.ts';
 import { maskedPart } from './layout.ts';
+import { restoreRow, saveRow } from './saved-row.ts';
 
 const B = bytes;
 const K = t.calls;
-const SAVED_WORDS = 32;
-const saved = new Int32Array(SAVED_WORDS);
 
 export interface Start {
   readonly method: string;
@@ -24,8 +23,7 @@ export interface Start {
 export function maskedStart(call: number, bytesMax: number): Start {
   const k = call << t.CALL_SHIFT;
   const first = k + t.REQUEST;
-  for (let i = 0; i < SAVED_WORDS; i++) saved[i] = K[first + i];
-  const forwardedFor = K[k + t.C_FORWARDED_FOR];
+  saveRow(k);
   try {
     resetEdits();
     maskHead(k, t.REQUEST, maskedPart.at, maskedPart.end);
@@ -36,8 +34,7 @@ export function maskedStart(call: number, bytesMax: number): Start {
     const table = t.fieldTable(block, K[first + t.S_HEAD_BYTES]);
     return { method, host: text(t.valueAt(block, table, i), t.valueEnd(block, table, i), bytesMax).toLowerCase() };
   } finally {
-    for (let i = 0; i < SAVED_WORDS; i++) K[first + i] = saved[i];
-    K[k + t.C_FORWARDED_FOR] = forwardedFor;
+    restoreRow(k);
   }
 }
 

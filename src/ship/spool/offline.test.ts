@@ -1,24 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linesOf, Rig } from '../../../test/support/spool-rig.ts';
+import { filled, linesOf, Rig } from '../../../test/support/spool-rig.ts';
 import { spoolKeys } from './keys.ts';
 import { exportRecords, purgeSpool, spoolStatus, verifySpool } from './offline.ts';
 import { repairSpool } from './repair.ts';
 
 const DIRECTORY = '/spool';
-
-/** Two segments: one with three frames, closed; one with a frame, as a killed process leaves it. */
-async function filled(): Promise<Rig> {
-  const rig = new Rig();
-  let spool = await rig.open({ compression: 'none' });
-  await rig.store(spool, ['a1', 'a2'], ['b1'], ['c1']);
-  await rig.close(spool);
-  spool = await rig.open({ compression: 'none' });
-  await rig.store(spool, ['d1']);
-  await rig.timers.pass(1100);
-  rig.kill();
-  return rig;
-}
 
 async function exported(rig: Rig): Promise<{ text: string; records: number; corruptFrames: number }> {
   let text = '';

@@ -1,24 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linesOf, Rig } from '../../../test/support/spool-rig.ts';
+import { filled, linesOf, Rig } from '../../../test/support/spool-rig.ts';
 import { purgeSpool, verifySpool } from './offline.ts';
 import { type Repaired, repairSpool } from './repair.ts';
 
 const DIRECTORY = '/spool';
 const STATE = `${DIRECTORY}/state`;
-
-/** Two segments: one with three frames, closed; one with a frame, as a killed process leaves it. */
-async function filled(): Promise<Rig> {
-  const rig = new Rig();
-  let spool = await rig.open({ compression: 'none' });
-  await rig.store(spool, ['a1', 'a2'], ['b1'], ['c1']);
-  await rig.close(spool);
-  spool = await rig.open({ compression: 'none' });
-  await rig.store(spool, ['d1']);
-  await rig.timers.pass(1100);
-  rig.kill();
-  return rig;
-}
 
 function copyOf(rig: Rig): Rig {
   const copy = new Rig();
