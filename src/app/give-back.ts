@@ -7,9 +7,8 @@ import { runInNewContext } from 'node:vm';
 
 /** One full collection of this thread's heap, some tens of milliseconds: for the end of a start. */
 export function giveBackMemory(): void {
-  // The function exists only in contexts that are made after the flag.
+  // The function exists only in contexts that are made after the flag. It stays set: flags are those of all threads.
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as (how: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void;
-  setFlagsFromString('--no-expose-gc');
   collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }

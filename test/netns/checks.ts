@@ -44,16 +44,16 @@ export function busyWorkers({ workers }: SensorReport): number {
 }
 
 export interface Witness {
-  /** Ends it; the calls that `earshot read` finds in what it saw, and the length of its longest packet. */
-  readonly testify: () => Promise<{ readonly calls: CallText[]; readonly longestBytes: number }>;
+  /** Ends it; the calls that `earshot read` finds in what it saw, the length of its longest packet, and how many it lost. */
+  readonly testify: () => Promise<{ readonly calls: CallText[]; readonly longestBytes: number; readonly dropped: number }>;
 }
 
 /** tcpdump beside the sensor, on the same interface. */
 export async function startWitness(at: Namespace, folder: string, device: string): Promise<Witness> {
   const file = join(folder, 'witness.pcap');
-  const child = at.spawn('tcpdump', ['-i', device, '-w', file, '-U', '-s', '0', '-Z', 'root', '-B', '20000', '--immediate-mode']);
+  const child = at.spawn('tcpdump', ['-i', device, '-w', file, '-s', '0', '-Z', 'root', '-B', '65536', '--immediate-mode']);
+  let said = '';
   await new Promise<void>((resolve, reject) => {
-    let said = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       said += text;
       if (said.includes('listening on')) resolve();
@@ -87,7 +87,8 @@ export async function startWitness(at: Namespace, folder: string, device: string
           );
         });
       const longestBytes = readPcap(readFileSync(file)).reduce((most, { wireBytes }) => Math.max(most, wireBytes), 0);
-      return { calls, longestBytes };
+      const dropped = Number(/(\d+) packets? dropped by kernel/.exec(said)?.[1] ?? Number.NaN);
+      return { calls, longestBytes, dropped };
     },
   };
 }

@@ -56,8 +56,10 @@ test('curl and wrk: as many calls as the server has served, and tcpdump agrees',
   const ended = await live.stop();
   assertClean(ended);
   assertCalls(ended.calls, served);
-  const { calls } = await witness.testify();
-  assert.deepEqual(calls.sort(), ended.calls.map(textOf).sort());
+  const { calls, dropped } = await witness.testify();
+  // On a busy machine the witness itself may lose packets: then it can say nothing.
+  if (dropped > 0) t.diagnostic(`tcpdump lost ${dropped} packets`);
+  else assert.deepEqual(calls.sort(), ended.calls.map(textOf).sort());
 });
 
 test('IPv6', { skip }, async (t) => {
