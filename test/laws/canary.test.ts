@@ -34,6 +34,8 @@ import { lawSeed, settingsWith, type Wire } from '../support/run-pipeline.ts';
 import { sampleContext } from '../support/sample-calls.ts';
 
 const everything: readonly MaskingRule[] = [maskingRule({ name: 'employee', pattern: PATTERN }), ...shippedRules.map(({ rule }) => rule)];
+/** For what waits to be written. */
+const CLOSE_MS = 30_000;
 
 function policySpec(rules: readonly MaskingRule[]): PolicySpec {
   return {
@@ -204,8 +206,8 @@ async function onDisk(batches: readonly MaskedBatch[], watcher: Watcher): Promis
       await dead.add([{ sink: 'sink', atMs: 0, problem, sequence: 1, line: batch.bytes.subarray(0, end) }]);
     }
     found.push(...watcher.search(JSON.stringify(await dead.list({}, 100)), 'list of dead letters'));
-    await letters.close(1000);
-    await spool.close(1000);
+    await letters.close(Date.now() + CLOSE_MS);
+    await spool.close(Date.now() + CLOSE_MS);
     for (const name of readdirSync(directory, { recursive: true, withFileTypes: true })) {
       if (!name.isFile()) continue;
       const content = readFileSync(join(name.parentPath, name.name));
