@@ -140,7 +140,7 @@ test('one direction only', { skip }, async (t) => {
 /** A server and clients of real TLS, with a key that both know in place of certificates. */
 const tlsOptions = `const psk = Buffer.alloc(16, 7); const o = { ciphers: 'PSK', minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' };`;
 const tlsServer = `${tlsOptions} require('node:tls').createServer({ ...o, pskCallback: () => psk }, (s) => s.on('data', () => s.end('HTTP/1.1 200 OK')).on('error', () => {})).listen(8443);`;
-const tlsClient = `${tlsOptions} setInterval(() => { const s = require('node:tls').connect({ ...o, host: '10.78.0.2', port: 8443, checkServerIdentity: () => undefined,
+const tlsClient = `${tlsOptions} setInterval(() => { const s = require('node:tls').connect({ ...o, host: '10.78.0.2', port: 8443, servername: 'shop.example', checkServerIdentity: () => undefined,
   pskCallback: () => ({ psk, identity: 'me' }) }, () => s.write('GET / HTTP/1.1')); s.on('data', () => {}).on('error', () => {}); }, 50);`;
 
 test('TLS only', { skip }, async (t) => {
@@ -153,7 +153,9 @@ test('TLS only', { skip }, async (t) => {
   for (const endMs = Date.now() + 10_000; server.run('ss', ['-Htn', 'sport = :8443']) === ''; await sleep(20)) {
     assert.ok(Date.now() < endMs, 'TLS does not start');
   }
-  assertFirst(await doctor(server, network, onEni), 'tls-only');
+  const told = await doctor(server, network, onEni);
+  assertFirst(told, 'tls-only');
+  assert.match(told.findings[0].evidence, /, port 8443; to shop[.]example [\d,]+$/);
 });
 
 test('the filter hides all: of tcpdump, which does not look through the tunnel, and of lists', { skip }, async (t) => {
@@ -251,7 +253,9 @@ test('a running sensor holds the port: its report is the evidence', { skip }, as
   const { sensor } = network.listener();
   const settings: SomeSettings = { capture: { endpoints: ['udp://127.0.0.1:4789?encap=vxlan'] }, run: { workers: 1 } };
   const live = await LiveSensor.start(sensor, network.folder, { settings });
-  const datagrams = calls.packets.map(({ ip }) => p.vxlan(p.ethernet(ip), { vni: 7 }));
+  // So long that nothing comes again while the doctor looks: to the sensor, which remembers connections, those were copies.
+  const { packets } = makeCalls({ connections: 40, callsEach: 500 });
+  const datagrams = packets.map(({ ip }) => p.vxlan(p.ethernet(ip), { vni: 7 }));
   const capture = writeFrames(network.folder, datagrams);
   const sending = startSending(sensor, capture, { datagramsTo: '127.0.0.1:4789', rate: RATE, times: 0 });
   const told = await doctor(sensor, network, settings, { socket: live.socketPath });
