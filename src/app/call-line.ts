@@ -25,6 +25,8 @@ export interface CallLine {
   readonly path: string | null;
   /** `/users/{int}` for `/users/7`; left out when it is the path itself. */
   readonly template?: string;
+  /** "mutation Pay", "user.get", "urn:orders#Cancel +2" with two more in its batch; left out when the URL says it all. */
+  readonly operation?: string;
   /** null: the response was not seen. */
   readonly status: number | null;
   /** Bytes of the bodies on the wire. */
@@ -42,6 +44,12 @@ type Layer = ApiCall['encapsulation'][number];
 function layerText(layer: Layer): string {
   const id = layer.vni ?? layer.session ?? layer.key ?? layer.vlan ?? layer.label ?? layer.teid;
   return id === undefined ? layer.type : `${layer.type} ${id}`;
+}
+
+/** Type and name of its operation, or the protocol where neither is known. */
+function operationText({ protocol, type, name, batch = 1 }: NonNullable<ApiCall['operation']>): string {
+  const text = `${type ?? ''} ${name ?? ''}`.trim();
+  return `${text === '' ? protocol : text}${batch > 1 ? ` +${batch - 1}` : ''}`;
 }
 
 /** The line of a record, and the record. */
@@ -65,6 +73,7 @@ export function lineOf(record: ApiCall): CallLine {
     host: record.host,
     path: request?.path ?? null,
     ...(pathTemplate !== null && pathTemplate !== request?.path && { template: pathTemplate }),
+    ...(record.operation !== undefined && { operation: operationText(record.operation) }),
     status: response?.status ?? null,
     requestBytes: request?.body.bytes ?? null,
     responseBytes: response?.body.bytes ?? null,

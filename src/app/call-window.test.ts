@@ -57,6 +57,19 @@ test('rates, errors and latencies by host, endpoint and client', () => {
   assert.equal(by.host?.more, null);
 });
 
+test('operations of one URL are endpoints of their own', () => {
+  const window = new CallWindow(MS, 0);
+  const { template: _, ...asked } = sampleCall({ method: 'POST', path: '/graphql' });
+  window.add([asked, { ...asked, operation: 'query Find' }, { ...asked, operation: 'query Find' }], 0, 1_000);
+  assert.deepEqual(
+    window.view(10_000, ['endpoint'], 10).by.endpoint?.rows.map(({ key, callsPerS }) => [key, callsPerS]),
+    [
+      ['POST shop.example/graphql query Find', 0.2],
+      ['POST shop.example/graphql', 0.1],
+    ],
+  );
+});
+
 test('a window forgets, and one that is not full yet divides by its age', () => {
   const window = new CallWindow(MS, 0);
   window.add([sampleCall(), sampleCall()], 3, 1_000);

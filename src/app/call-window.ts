@@ -110,10 +110,11 @@ function cut(text: string): string {
 
 function entryOf(call: CallLine, atMs: number): Entry {
   const host = call.host ?? '(no host)';
+  const operation = call.operation === undefined ? '' : ` ${call.operation}`;
   return {
     atMs,
     host: cut(host),
-    endpoint: cut(`${call.method ?? '(no request)'} ${call.host ?? ''}${call.template ?? call.path ?? ''}`.trimEnd()),
+    endpoint: cut(`${call.method ?? '(no request)'} ${call.host ?? ''}${call.template ?? call.path ?? ''}${operation}`.trimEnd()),
     client: cut(call.clientIp ?? call.client),
     status: call.status ?? 0,
     latencyUs: call.latencyUs ?? Number.NaN,

@@ -37,6 +37,8 @@ test('lines are aligned and fit 80 columns', () => {
       '10:00:00.123 2001:db8:1111:… GET    200 12.3ms    0 1.2k shop.example/orders/17',
     ],
   );
+  const operation = lines.line(sampleCall({ host: 'a.example', path: '/g', operation: 'query Find' }));
+  assert.equal(operation, '10:00:00.123 10.0.0.9        GET    200 12.3ms    0 1.2k a.example/g query Find');
   assert.equal(lines.line(sampleCall({ path: `/${'x'.repeat(100)}` })).length, 80);
 });
 

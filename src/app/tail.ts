@@ -168,7 +168,8 @@ export class TailLines {
       size(call.responseBytes),
     );
     const room = Math.max(8, Math.min(TARGET_MAX, this.#columns - start.length));
-    const target = call.host === null && call.path === null ? '-' : `${call.host ?? ''}${call.path ?? ''}`;
+    const operation = call.operation === undefined ? '' : ` ${call.operation}`;
+    const target = call.host === null && call.path === null ? '-' : `${call.host ?? ''}${call.path ?? ''}${operation}`;
     const line = `${start}${shown(target, room)}`;
     const paint = this.#paint(call.status);
     return paint === null ? line : paint(line);

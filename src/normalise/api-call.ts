@@ -13,6 +13,11 @@ const timeUs = z.number().int().describe('Packet time, microseconds since 1970-0
 const wire = z.string();
 const headers = z.array(z.tuple([wire, wire])).describe('Name and value as on the wire, in order, with repeats.');
 
+const headersIncomplete = z
+  .literal(true)
+  .optional()
+  .describe('Fields of HTTP/2 are missing from `headers` or `trailers`, because what they refer to was not captured.');
+
 const body = z
   .strictObject({
     bytes: z
@@ -50,6 +55,26 @@ const layer = z
   })
   .describe('One outer layer, outermost first.');
 
+const oneOperation = {
+  type: z.enum(['query', 'mutation', 'subscription', 'notification']).optional().describe('Of GraphQL; "notification" of JSON-RPC.'),
+  name: wire.optional().describe('Of a GraphQL operation; method of JSON-RPC; action of SOAP, else the first element of its body.'),
+  hash: z.string().optional().describe('Of a persisted GraphQL query: hexadecimal digits.'),
+};
+
+const operation = z
+  .strictObject({
+    protocol: z.enum(['graphql', 'json-rpc', 'soap']),
+    ...oneOperation,
+    batch: z
+      .number()
+      .int()
+      .min(1)
+      .optional()
+      .describe('Operations of the batch, of which this is the first; of a cut body those that were kept.'),
+    others: z.array(z.strictObject(oneOperation)).optional().describe('The next operations of the batch, 7 at most.'),
+  })
+  .describe('What the call does where one URL serves many operations. What is not known is left out.');
+
 const maskedPlace = z.strictObject({
   rule: z.string().describe('Name of the masking rule.'),
   kind: z.string().describe('Detector by which it was found; "field" for a name, "pattern" for one of the user.'),
@@ -77,6 +102,7 @@ export const apiCallSchema = z.strictObject({
   scheme: z.enum(['http', 'https']),
   host: z.string().nullable().describe('Host header or authority of the target, in lower case, port included.'),
   pathTemplate: z.string().nullable().describe('The path with identifiers replaced by their type: /users/{int}.'),
+  operation: operation.optional(),
   request: z
     .strictObject({
       firstByteUs: timeUs,
@@ -85,9 +111,10 @@ export const apiCallSchema = z.strictObject({
       target: wire.describe('Request target as on the wire.'),
       path: wire.describe('Path of the target.'),
       query: wire.optional().describe('What follows the first question mark, without it.'),
-      version: z.string().describe('"0.9", "1.0", "1.1", or what the wire said.'),
+      version: z.string().describe('"0.9", "1.0", "1.1", "2", or what the wire said.'),
       headers,
       trailers: headers.optional(),
+      headersIncomplete,
       body,
     })
     .nullable()
@@ -96,11 +123,18 @@ export const apiCallSchema = z.strictObject({
     .strictObject({
       firstByteUs: timeUs,
       lastByteUs: timeUs,
-      status: z.number().int().min(0).max(999).nullable().describe('null: an HTTP/0.9 response, which has none.'),
+      status: z
+        .number()
+        .int()
+        .min(0)
+        .max(999)
+        .nullable()
+        .describe('null: an HTTP/0.9 response, which has none, or one of HTTP/2 whose status was not captured.'),
       reason: wire,
       version: z.string(),
       headers,
       trailers: headers.optional(),
+      headersIncomplete,
       body,
     })
     .nullable()

@@ -18,4 +18,5 @@ export const causes = [
   'capture-end',
   'midstream',
   'malformed',
+  'headers-unknown',
 ] as const;

@@ -11,6 +11,7 @@ import { FLAGS, INTERFACE, IS_IPV6, KEY_A, KEY_B, PATH, PORTS, ROW_SHIFT, rows }
 import { callWeirds } from '../http/head.ts';
 import * as t from '../http/transaction.ts';
 import { clientIpOfCall } from './call-client-ip.ts';
+import { forgetOperation, operationOnce, writeOperation } from './call-operation.ts';
 import { causes, SCHEMA } from './causes.ts';
 import { resetClientIp } from './client-ip.ts';
 import {
@@ -58,6 +59,8 @@ const SCRATCH_BYTES = 1 << 20;
 /** Opened bodies of both sides, and path templates. */
 const SCRATCH: number = outputRegion.end - 3 * SCRATCH_BYTES;
 const TEMPLATE: number = SCRATCH + 2 * SCRATCH_BYTES;
+/** Names of operations; a template is shorter than a head. */
+const OPERATION: number = TEMPLATE + (512 << 10);
 
 const COMMA = 44;
 const QUOTE = 34;
@@ -92,8 +95,10 @@ const L_HEADERS = literal('","headers":[');
 const L_TRAILERS = literal('],"trailers":[');
 const L_STATUS = literal(',"status":');
 const L_REASON = literal(',"reason":"');
-const L_BODY = literal('],"body":{"bytes":');
-const L_NO_BODY = literal('],"body":{"bytes":0,"kept":0}}');
+const L_INCOMPLETE_HEADERS = literal(',"headersIncomplete":true');
+const L_END_FIELDS = literal(']');
+const L_BODY = literal(',"body":{"bytes":');
+const L_NO_BODY = literal(',"body":{"bytes":0,"kept":0}}');
 const L_KEPT = literal(',"kept":');
 const L_TEXT = literal(',"text":"');
 const L_BASE64 = literal(',"base64":"');
@@ -117,6 +122,7 @@ const L_END_LIST = literal(']');
 const L_END = literal('}\n');
 const L_10 = literal('1.0');
 const L_11 = literal('1.1');
+const L_2 = literal('2');
 const L_09 = literal('0.9');
 const L_CAUSES: readonly Literal[] = causes.map((name) => literal(`"${name}"`));
 const L_WEIRD: readonly Literal[] = callWeirds.map((name) => literal(`"${name}"`));
@@ -145,6 +151,8 @@ export function writeId(to: number): number {
 export function encodeCall(call: number, to: number): number {
   openBody(call, REQUEST, SCRATCH);
   openBody(call, RESPONSE, SCRATCH + SCRATCH_BYTES);
+  forgetOperation();
+  operationOnce(call, OPERATION);
   return endRecord(encodeMembers(call, to));
 }
 
@@ -153,7 +161,7 @@ export function endRecord(to: number): number {
   return writeLiteral(to, L_END);
 }
 
-/** Writes all members of the record but the end of the object: others may follow. The bodies of the call have been opened. */
+/** Writes all members of the record but the end of the object: others may follow. The bodies of the call have been opened, and its operation been found. */
 export function encodeMembers(call: number, to: number): number {
   const k = call << CALL_SHIFT;
   const flags = K[k + C_FLAGS];
@@ -261,7 +269,7 @@ function writeRequest(to: number, k: number, d: number): number {
     else if (pathAt !== targetAt) B[o++] = 47;
     B[o++] = QUOTE;
   }
-  o = writeLiteral(o, L_REQUEST);
+  o = writeLiteral(writeOperation(o), L_REQUEST);
   o = writeTimeUs(writeLiteral(o, L_FIRST), D[d + D_REQUEST + D_FIRST]);
   o = writeTimeUs(writeLiteral(o, L_LAST), D[d + D_REQUEST + D_LAST]);
   o = writeLiteral(o, L_METHOD);
@@ -286,17 +294,23 @@ function writeResponse(to: number, k: number, d: number): number {
   let o = writeTimeUs(writeLiteral(to, L_FIRST), D[d + D_RESPONSE + D_FIRST]);
   o = writeTimeUs(writeLiteral(o, L_LAST), D[d + D_RESPONSE + D_LAST]);
   o = writeLiteral(o, L_STATUS);
-  o = K[s + S_VERSION] === 9 ? writeLiteral(o, L_NULL) : writeNumber(o, K[s + S_FIRST]);
+  o =
+    K[s + S_VERSION] === 9 || (K[s + S_FIRST] === 0 && K[s + S_VERSION] === VERSION_2)
+      ? writeLiteral(o, L_NULL)
+      : writeNumber(o, K[s + S_FIRST]);
   o = writeLiteral(o, L_REASON);
   if (block !== 0) o = writeAny(o, block + K[s + S_TEXT], block + K[s + S_TEXT_END]);
   o = writeVersion(writeLiteral(o, L_VERSION), K[s + S_VERSION]);
   return writeFieldsAndBody(o, k, s, d + D_RESPONSE);
 }
 
+const VERSION_2 = 120;
+
 function writeVersion(to: number, version: number): number {
   if (version === 11) return writeLiteral(to, L_11);
   if (version === 10) return writeLiteral(to, L_10);
   if (version === 9) return writeLiteral(to, L_09);
+  if (version === VERSION_2) return writeLiteral(to, L_2);
   let o = writeNumber(to, Math.floor((version - 100) / 10));
   B[o++] = 46;
   o = writeNumber(o, (version - 100) % 10);
@@ -312,6 +326,9 @@ function writeFieldsAndBody(to: number, k: number, s: number, d: number): number
     o = writeLiteral(o, L_TRAILERS);
     o = writeFields(o, K[s + S_TRAILER], t.fieldTable(K[s + S_TRAILER], K[s + S_TRAILER_BYTES]), K[s + S_TRAILER_FIELDS]);
   }
+  o = writeLiteral(o, L_END_FIELDS);
+  const unknown = s === k + REQUEST ? t.REQUEST_HEADERS_UNKNOWN : t.RESPONSE_HEADERS_UNKNOWN;
+  if (K[k + C_FLAGS] & unknown) o = writeLiteral(o, L_INCOMPLETE_HEADERS);
   const total = D[d + D_BODY];
   if (total === 0) return writeLiteral(o, L_NO_BODY);
   o = writeNumber(writeLiteral(o, L_BODY), total);

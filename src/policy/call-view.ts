@@ -12,11 +12,24 @@ import { describePath } from '../decode/encapsulation.ts';
 import { FLAGS, INTERFACE, IS_IPV6, KEY_A, KEY_B, PATH, PORTS, ROW_SHIFT, rows } from '../flow/flow-table.ts';
 import * as t from '../http/transaction.ts';
 import { clientIpOfCall } from '../normalise/call-client-ip.ts';
+import { forgetOperation, operationOnce } from '../normalise/call-operation.ts';
 import { forgetOpened, O_AT, O_END, O_REQUEST, O_RESPONSE, opened, openOnce } from '../normalise/open-body.ts';
 import { writePathTemplate } from '../normalise/path-template.ts';
 import { locateTarget, target } from '../normalise/target.ts';
+import {
+  O_FIRST,
+  O_KEPT,
+  O_PROTOCOL,
+  OPERATION_WORDS,
+  operation,
+  P_NAME,
+  P_NAME_END,
+  P_TYPE,
+  protocolNames,
+  typeNames,
+} from '../operation/operation.ts';
 import { bytesAre, textBytes } from './filter/byte-text.ts';
-import { maskedPart, openedParts } from './mask/layout.ts';
+import { maskedPart, openedParts, operationPart } from './mask/layout.ts';
 
 const B = bytes;
 const R = rows;
@@ -25,6 +38,7 @@ const D = t.doubles;
 const W = words;
 const A = parsedAddress;
 const O = opened;
+const N = operation;
 const { REQUEST, RESPONSE, S_HEAD, S_HEAD_BYTES, S_FIELDS, S_FIRST, S_TEXT, S_TEXT_END, S_VERSION, S_TYPE, C_FLAGS } = t;
 
 const SLASH = 47;
@@ -89,6 +103,7 @@ export class CallView {
     this.#bodies[0] = null;
     this.#bodies[1] = null;
     forgetOpened();
+    forgetOperation();
   }
 
   /** The numbers of encapsulation paths have a new meaning. */
@@ -118,6 +133,7 @@ export class CallView {
   /** "1.1"; of the request, or of the response where there is no request. */
   version(): string {
     const v = K[this.k + (this.hasRequest() ? REQUEST : RESPONSE) + S_VERSION];
+    if (v === 120) return '2';
     return v === 9 ? '0.9' : v < 100 ? `1.${v - 10}` : `${Math.floor((v - 100) / 10)}.${(v - 100) % 10}`;
   }
 
@@ -278,6 +294,43 @@ export class CallView {
     // Opened bodies stay for masking; what it writes comes later.
     const to = maskedPart.at;
     return B.toString('utf8', to, writePathTemplate(this.at, this.end, to));
+  }
+
+  /** Fills `operation` (operation/operation.ts). */
+  locateOperation(): void {
+    openOnce(this.call, REQUEST, openedParts[0].at);
+    operationOnce(this.call, operationPart.at);
+  }
+
+  /** "graphql", "json-rpc", "soap"; "" when there is none. */
+  operationProtocol(): string {
+    this.locateOperation();
+    return protocolNames[N[O_PROTOCOL]];
+  }
+
+  /** Of the first operation; "" when it is not known. */
+  operationType(): string {
+    this.locateOperation();
+    return N[O_KEPT] === 0 ? '' : typeNames[N[O_FIRST + P_TYPE]];
+  }
+
+  /** Name of operation number `i` of a batch; nothing when it has none. */
+  findOperationName(i = 0): void {
+    this.locateOperation();
+    const w = O_FIRST + i * OPERATION_WORDS;
+    this.at = i < N[O_KEPT] ? N[w + P_NAME] : 0;
+    this.end = i < N[O_KEPT] ? N[w + P_NAME_END] : 0;
+  }
+
+  operationName(): string {
+    this.findOperationName();
+    return this.text();
+  }
+
+  /** How many operations have a name or could have one. */
+  operations(): number {
+    this.locateOperation();
+    return N[O_KEPT];
   }
 
   /** Puts the client's address, or the server's, where base/cidr.ts compares it. */

@@ -8,6 +8,7 @@ const empty: SimpleRule = {
   hosts: [],
   paths: [],
   methods: [],
+  operation: [],
   statuses: [],
   contentTypes: [],
   headers: [],

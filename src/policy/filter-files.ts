@@ -55,6 +55,7 @@ function some<T extends z.ZodType>(
 const host = text('a host without port, as api.example.com or *.example.com', (given) => !/[\s/]/.test(given));
 const path = text('a path without query, as /api/** or /users/*/orders', (given) => /^[/*]/.test(given) && !/[?#\s]/.test(given));
 const method = text('a method, as GET', (given) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(given), 64);
+const operation = text('the name of an operation, as GetUser or *Delete*', () => true);
 const status = z
   .union([z.string(), z.number()])
   .refine((given) => statusRange(String(given)) !== null, 'wanted: a status as 404, 5xx, 400-499 or none')
@@ -80,6 +81,10 @@ const condition = {
   hosts: some(host, 'Host without port; * stands for anything; case does not count.'),
   paths: some(path, 'Path as on the wire, without query; * stands for anything within a segment, ** also for slashes; case counts.'),
   methods: some(method, 'Method; case does not count.'),
+  operation: some(
+    operation,
+    'Name of an operation: of GraphQL, method of JSON-RPC, action of SOAP; * stands for anything; case does not count. Of a batch, one of the first eight.',
+  ),
   statuses: some(status, 'Status: 404, 5xx, 400-499, or none where there was no response.'),
   contentTypes: some(contentType, 'Media type of the response, without parameters; * stands for anything; or none.'),
   headers: some(header, 'A field that the request has, or has with such a value; * stands for anything; case does not count.'),

@@ -37,6 +37,8 @@ export interface SimpleRule {
   /** Path globs: `*` within a segment, `**` over segments. */
   readonly paths: readonly string[];
   readonly methods: readonly string[];
+  /** Names of operations: `*` stands for anything. */
+  readonly operation: readonly string[];
   /** "404", "5xx", "400-499", "none" (no response) */
   readonly statuses: readonly string[];
   /** Media types of the response, "image/*"; "none". */

@@ -203,7 +203,8 @@ export function maskedPackets(random: Random): Wire[] {
 
 let policy: Policy | undefined;
 
-function shippedPolicy(): Policy {
+/** Filters and masking as they are shipped. */
+export function shippedPolicy(): Policy {
   const sampling = { share: 1, key: 'call' } as const;
   policy ??= new Policy({
     pipelines: [{ name: 'default', simple: defaultSimpleFilters, advanced: defaultAdvancedFilters, sampling }],

@@ -136,6 +136,21 @@ const layer = fc.record(
 const endpoint = fc.record({ address, port });
 
 /** Any record. */
+const oneOperation = {
+  type: fc.constantFrom('query', 'mutation', 'subscription', 'notification'),
+  name: wireString,
+  hash: fc.constantFrom('ab12', '0'),
+};
+const operation = fc.record(
+  {
+    protocol: fc.constantFrom('graphql', 'json-rpc', 'soap'),
+    ...oneOperation,
+    batch: fc.integer({ min: 1, max: 1000 }),
+    others: fc.array(fc.record(oneOperation, { requiredKeys: [] }), { maxLength: 3 }),
+  },
+  { requiredKeys: ['protocol'] },
+);
+
 export const apiCall: fc.Arbitrary<ApiCall> = fc.record(
   {
     schema: fc.constant(SCHEMA),
@@ -148,6 +163,7 @@ export const apiCall: fc.Arbitrary<ApiCall> = fc.record(
     scheme: fc.constantFrom('http', 'https'),
     host: fc.option(wireString),
     pathTemplate: fc.option(wireString),
+    operation,
     request: fc.option(request),
     response: fc.option(response),
     latencyUs: fc.integer({ min: -1_000_000, max: 1_000_000_000 }),

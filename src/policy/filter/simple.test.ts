@@ -30,6 +30,19 @@ function fits(conditions: Partial<SimpleRule>, { request = GET, response = JSON_
   );
 }
 
+test('operations by their names; of a batch one of the first eight is enough', () => {
+  const body = (value: unknown): Asked => ({ request: message('POST /api HTTP/1.1|Host: a', JSON.stringify(value)) });
+  const find = body({ query: 'query FindUser { a }' });
+  assert.ok(fits({ operation: ['Other', 'finduser'] }, find));
+  assert.ok(fits({ operation: ['Find*'], paths: ['/api'] }, find));
+  assert.ok(!fits({ operation: ['Find'] }, find));
+  assert.ok(!fits({ operation: ['*'] }, body({ query: '{ a }' })), 'it has no name');
+  assert.ok(!fits({ operation: ['*'] }));
+  const batch = body([1, 2, 3].map((n) => ({ jsonrpc: '2.0', method: `m${n}`, id: n })));
+  assert.ok(fits({ operation: ['m3'] }, batch));
+  assert.ok(!fits({ operation: ['m4'] }, batch));
+});
+
 test('every condition, of which one value is enough', () => {
   const yes: Partial<SimpleRule>[] = [
     { hosts: ['x', 'api.SHOP.example'] },

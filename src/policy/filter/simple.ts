@@ -64,6 +64,7 @@ function checksOf(rule: SimpleRule): Check[] {
       return view.end > view.at && fitsAny(paths, view.at, view.end);
     });
   }
+  if (rule.operation.length > 0) checks.push(operationCheck(rule.operation));
   if (rule.contentTypes.length > 0) checks.push(contentTypeCheck(rule.contentTypes));
   if (rule.headers.length > 0) checks.push(headerCheck(rule.headers));
   if (rule.preset !== '') checks.push(presetOf(rule.preset));
@@ -124,6 +125,18 @@ function contentTypeCheck(texts: readonly string[]): Check {
   return (view) => {
     view.findContentType(RESPONSE);
     return view.end === view.at ? orNone : fitsAny(types, view.at, view.end);
+  };
+}
+
+/** Of a batch, one of the operations that are kept. */
+function operationCheck(texts: readonly string[]): Check {
+  const names = texts.map((text) => new Glob(text, 'name'));
+  return (view) => {
+    for (let i = 0; i < view.operations(); i++) {
+      view.findOperationName(i);
+      if (view.end > view.at && fitsAny(names, view.at, view.end)) return true;
+    }
+    return false;
   };
 }
 

@@ -73,3 +73,9 @@ test('a document cut anywhere shows nothing of what is sensitive', () => {
   for (const isCut of [true, false])
     for (let n = 0; n < source.length; n++) assert.doesNotMatch(textOf(source.slice(0, n), isCut), /hunter|@example|41111/);
 });
+
+test('a name in which something is found: of an operation, a field or a fragment, and no other', () => {
+  assert.equal(textOf('query Find_4111111111111111 { a }'), 'query Find_*card* { a }');
+  assert.equal(textOf('{ a4111111111111111: user { name } }'), '{ a4111111111111111: user { name } }');
+  assert.equal(textOf('query FindUserByNumber1234 { userName2: a }'), 'query FindUserByNumber1234 { userName2: a }');
+});

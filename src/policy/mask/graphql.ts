@@ -3,19 +3,20 @@
  * defaults of variables. The name before the colon is looked up; of a variable, its own.
  *
  *   query Find($card: String = "4111111111111111") { user(email: "ann@example.com", tags: ["a"]) { id name } }
- *               name           string                     name   string             name          selection: not looked at
+ *               name           string                     name   string             name          selection: names only
  *
  *   strings   "a\u0041\"b"    """block, in which only \""" is an escape"""
  *   bare      12 -1.5e9 true null ENUM          words only within arguments: elsewhere they are fields and types
  *
- * A rule that a list or an input object stands under masks every literal in it. Comments are looked at as text.
+ * A rule that a list or an input object stands under masks every literal in it. Comments are looked at as text, names of operations
+ * and fields as names.
  *
  * Bounds: linear; levels are counted, not kept. From where the grammar breaks, a body is masked as `unreadable`; a value that
  * only looks like a document is a text. Left out: whether the document is valid beyond its tokens and brackets.
  */
 import { bytes } from '../../base/arena.ts';
 import { cutField, fieldDepth, pushName } from './field.ts';
-import { inspectBare, inspectValue, inspectValueOf, nameAtHand, nameRule, noName, setNameAtHand } from './inspect.ts';
+import { inspectBare, inspectName, inspectValue, inspectValueOf, nameAtHand, nameRule, noName, setNameAtHand } from './inspect.ts';
 import { BACKSLASH, kindOf, STOP, walked } from './kinds.ts';
 import { onlyReports, putUnreadable } from './put.ts';
 import { JSON_BARE, JSON_STRING, PLAIN } from './value.ts';
@@ -168,6 +169,10 @@ export function walkGraphql(at: number, end: number, isCut: boolean): boolean {
         } else if (inArguments > 0 && !variable && !inType) {
           setNameAtHand(name);
           inspectBare(p, q, forced === 0 ? rule : forced);
+        } else if (inArguments === 0) {
+          // Names of operations, fields and types are chosen freely too.
+          noName();
+          inspectName(p, q, PLAIN);
         }
         variable = false;
         p = q;

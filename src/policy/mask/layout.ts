@@ -7,6 +7,7 @@
  *   values    values with their escapes undone, documents inside of values: a stack
  *   opened    bodies of request and response with their content-coding undone
  *   masked    heads, trailers and bodies after masking
+ *   operation names of the operation, and what they were found in with its escapes undone
  *   tables    what the kernels of quick.ts read; stays as long as the rules do
  */
 import { policyRegion, type Region } from '../../base/arena.ts';
@@ -26,4 +27,5 @@ export const textsPart: Region = part('texts', 2 * MIB);
 export const valuesPart: Region = part('values', 4 * MIB);
 export const openedParts: readonly [Region, Region] = [part('opened request', MIB), part('opened response', MIB)];
 export const maskedPart: Region = part('masked', 16 * MIB);
+export const operationPart: Region = part('operation', 512 << 10);
 export const tablesPart: Region = part('tables', MIB);

@@ -7,14 +7,17 @@
 import { bytes } from '../../base/arena.ts';
 import { counter, counts } from '../../base/counters.ts';
 import * as t from '../../http/transaction.ts';
+import { forgetOperation, operationOnce } from '../../normalise/call-operation.ts';
 import { encodeMembers, endRecord } from '../../normalise/encode.ts';
 import { type Literal, literal, writeAny, writeLiteral, writeNumber } from '../../normalise/json.ts';
 import { forgetOpened, O_AT, O_CUT, O_END, O_REQUEST, O_RESPONSE, opened, openOnce } from '../../normalise/open-body.ts';
+import { NO_PROTOCOL, O_PROTOCOL, OPERATION_ROOM_BYTES, operation } from '../../operation/operation.ts';
 import { maskDocument } from './document.ts';
 import { addEdit, applyEdits, beginEdits, cutPlaces, hasEdits, notesOf, PLACE_ROW, placesNoted, resetEdits } from './edits.ts';
 import { resetField } from './field.ts';
 import { maskHead } from './head.ts';
-import { maskedPart, openedParts } from './layout.ts';
+import { maskedPart, openedParts, operationPart } from './layout.ts';
+import { maskOperation } from './operation.ts';
 import { BODY, OF_RESPONSE, place, placeTexts } from './place.ts';
 import { onlyReports } from './put.ts';
 import { ruleKind, ruleName } from './rules.ts';
@@ -25,6 +28,7 @@ import { BINARY, BINARY_NAME, UNREADABLE, UNREADABLE_NAME } from './unreadable.t
 const B = bytes;
 const K = t.calls;
 const O = opened;
+const N = operation;
 const C = counts;
 const P = place;
 const S = savedRow;
@@ -81,6 +85,9 @@ export function encodeMasked(call: number, to: number, filters: Literal, shed: n
     resetEdits();
     // While the fields that name the codings are as they were on the wire.
     openBodies(call, shed);
+    operationOnce(call, operationPart.at);
+    forgetOperation();
+    if (N[O_PROTOCOL] !== NO_PROTOCOL) maskOperation(operationPart.at + OPERATION_ROOM_BYTES, operationPart.end);
     let room = maskedPart.at;
     room = maskHead(k, t.REQUEST, room, maskedPart.end, shed >= SHED_HEADERS);
     room = maskHead(k, t.RESPONSE, room, maskedPart.end, shed >= SHED_HEADERS);

@@ -211,10 +211,7 @@ function clean(): Fn {
           set(y, and128(pairNibbles(get(x), 0), pairNibbles(load128(add(get(p), i32(1))), 1))),
           when(
             // An IBAN may have no other digits than the two behind its country.
-            eq(
-              and(get(k), or(xor(bitmask(equal8(get(y), splat(0))), i32(0xffff)), and(shr(get(d), i32(2)), shr(get(d), i32(3))))),
-              i32(0),
-            ),
+            eq(and(get(k), or(xor(bitmask(equal8(get(y), splat(0))), i32(0xffff)), and(shr(get(d), i32(2)), shr(get(d), i32(3))))), i32(0)),
             when(ne(get(l), i32(0xffff)), ret(i32(1))),
             when(eq(and(get(m), i32(0xc000)), i32(0)), advance(p, i32(16)), br(3)),
             set(n, sub(i32(31), clz(get(k)))),

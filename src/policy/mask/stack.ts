@@ -40,6 +40,11 @@ export const HIDDEN_NAME: FixedText = fixed('*');
 /** Names that a place has without saying so: the password in a URL, the token in `/reset/9f86d081884c7d65`. */
 export const PASSWORD_NAME: FixedText = fixed('password');
 export const TOKEN_NAME: FixedText = fixed('token');
+/** What names of operations stand under. */
+export const OPERATION_NAME: FixedText = fixed('operationName');
+export const METHOD_NAME: FixedText = fixed('method');
+export const SOAP_ACTION_NAME: FixedText = fixed('SOAPAction');
+export const HASH_NAME: FixedText = fixed('sha256Hash');
 
 const BOTTOM = fixedEnd;
 let top = BOTTOM;

@@ -197,3 +197,8 @@ test('nothing of a record is lost or changed on the way', () => {
     }),
   );
 });
+
+test('the operation of a call', () => {
+  const operation: ApiCall['operation'] = { protocol: 'graphql', type: 'query', name: 'Find', batch: 2, others: [{ type: 'mutation' }] };
+  assert.deepEqual(encode({ ...fullCall, operation }).earshot.operation, operation);
+});

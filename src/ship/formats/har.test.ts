@@ -279,3 +279,8 @@ test('a record is one line', () => {
     }),
   );
 });
+
+test('the operation of a call', () => {
+  const operation: ApiCall['operation'] = { protocol: 'graphql', type: 'query', name: 'Find', batch: 2, others: [{ type: 'mutation' }] };
+  assert.deepEqual(encode([{ ...fullCall, operation }]).log.entries[0]._operation, operation);
+});

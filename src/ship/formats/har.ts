@@ -9,7 +9,7 @@
  *
  * HAR requires a request and a response in every entry. Where one was not captured, its strings are empty, its
  * status is 0, its sizes are -1, and `_causes` says why. Keys of our own begin with an underscore, as HAR asks: `_id`,
- * `_complete`, `_causes`, `_pathTemplate`, `_clientIp`, `_encapsulation`; `_encoding` where a request body is base64.
+ * `_complete`, `_causes`, `_pathTemplate`, `_operation`, `_clientIp`, `_encapsulation`; `_encoding` where a request body is base64.
  *
  * Times of an entry are milliseconds: send is the duration of the request, wait from its end to the first byte of the
  * response, receive the duration of the response; their sum is `time`. What is not known is 0.
@@ -182,6 +182,7 @@ function entryOf(call: ApiCall): unknown {
     _complete: call.complete,
     _causes: call.causes,
     _pathTemplate: call.pathTemplate ?? undefined,
+    _operation: call.operation,
     _clientIp: call.clientIp.address,
     _encapsulation: call.encapsulation.length === 0 ? undefined : call.encapsulation,
   };

@@ -27,6 +27,18 @@ function holdsFor(source: string, request = REQUEST, response: Buffer | null = R
   );
 }
 
+test('operations', () => {
+  const post = (value: unknown): Buffer => message('POST /api HTTP/1.1|Host: a', JSON.stringify(value));
+  const pay = post({ operationName: 'Pay', query: 'mutation Pay { pay }' });
+  assert.ok(holdsFor('operation.protocol == "graphql" && operation.type == "mutation" && operation.name == "Pay"', pay));
+  assert.ok(holdsFor('operation.name.startsWith("P") && operation.name.glob("p*") && operation.name in ["Pay"]', pay));
+  assert.ok(holdsFor('operation.name == "m" && operation.type == "notification"', post({ jsonrpc: '2.0', method: 'm' })));
+  assert.ok(holdsFor('operation.name == "" && operation.type == "query"', post({ query: '{a}' })));
+  assert.ok(holdsFor('operation.name == "" && operation.type == "" && operation.protocol == ""'));
+  // What was found for one call is not said of the next.
+  assert.ok(holdsFor('operation.protocol == ""', post({ a: 1 })));
+});
+
 test('variables', () => {
   for (const source of [
     'request.method == "POST" && "POST" == request.method',

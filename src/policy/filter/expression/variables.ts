@@ -101,6 +101,15 @@ const table: Readonly<Record<string, readonly [meaning: string, typed: Typed]>> 
     { type: 'double', get: (v) => v.latencyUs() / 1000 },
   ],
   'call.template': ['Path with its identifiers replaced: "/users/{int}".', text((v) => v.template())],
+  'operation.name': [
+    'Of the first operation: GraphQL name, JSON-RPC method, SOAP action; "" when it is not known.',
+    text(
+      (v) => v.operationName(),
+      (v) => v.findOperationName(),
+    ),
+  ],
+  'operation.type': ['"query", "mutation", "subscription" or "notification"; "" when it is not known.', text((v) => v.operationType())],
+  'operation.protocol': ['"graphql", "json-rpc" or "soap"; "" for other calls.', text((v) => v.operationProtocol())],
   'tunnel.vni': ['Network identifiers of VXLAN and GENEVE, outermost first.', { type: 'list of int', get: (v) => v.vnis() }],
   'tunnel.vlan': ['VLAN tags, outermost first.', { type: 'list of int', get: (v) => v.vlans() }],
   interface: ['Number of the capture interface, as in the record.', int((v) => v.interfaceId())],
