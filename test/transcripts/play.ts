@@ -7,7 +7,7 @@ import type { Settings } from '../../src/base/settings.ts';
 import { Packet } from '../../src/capture/packet.ts';
 import { kindNames } from '../../src/http/connection.ts';
 import { connectionsByKind } from '../../src/http/ending.ts';
-import { tlsServers } from '../../src/http/tls.ts';
+import { tlsSince } from '../../src/http/tls-facts.ts';
 import type { ApiCall } from '../../src/normalise/api-call.ts';
 import { ACK, FIN, FlowFrames, PSH, RST, SYN } from '../support/frames.ts';
 import { PipelineRun, START_US } from '../support/run-pipeline.ts';
@@ -104,7 +104,7 @@ export function play(steps: readonly Step[], settings: Settings, cut: Cut): Outc
     calls: records,
     connections: [...connectionsByKind].flatMap(([key, n]) => Array<string>(n).fill(kindNames[key >> 16])).sort(),
     weirds: Object.keys(weirds),
-    tls: [...tlsServers.keys()].sort(),
+    tls: [...new Set(tlsSince(0).connections.map(({ serverName, alpn }) => `${serverName} ${alpn[0] ?? ''}`.trimEnd()))].sort(),
   };
 }
 

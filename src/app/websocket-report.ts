@@ -1,0 +1,61 @@
+/** What was counted of WebSocket, in words: for the summary of a read, and for `earshot stats`. */
+import type { SensorReport } from './report.ts';
+import { type Colours, wrapped } from './terminal.ts';
+import { byteAmount, count } from './units.ts';
+
+type Counters = Readonly<Record<string, number>>;
+/** A name and its items. */
+type Row = readonly [name: string, items: readonly string[]];
+
+const NAME_COLUMNS = 9;
+
+/** Rows about messages and closes: "text 12 (1.2 kB)", "1000 7"; none when there was no such connection. */
+export function webSocketRows(counters: Counters): Row[] {
+  const connections = counters['websocket.connections'] ?? 0;
+  if (connections === 0) return [];
+  const unread = counters['websocket.unread_bytes'] ?? 0;
+  const closes = reasons(counters, 'websocket.closes').map(([code, n]) => `${code} ${count(n)}`);
+  const rows: Row[] = [
+    ['', [`${count(connections)} connection${connections === 1 ? '' : 's'}`, ...(unread > 0 ? [`${byteAmount(unread)} not read`] : [])]],
+    ['clients', sentBy(counters, 'client')],
+    ['servers', sentBy(counters, 'server')],
+    ['closes', closes],
+  ];
+  return rows.filter(([, items]) => items.length > 0);
+}
+
+function sentBy(counters: Counters, side: 'client' | 'server'): string[] {
+  const items: string[] = [];
+  for (const kind of ['text', 'binary']) {
+    const n = counters[`websocket.messages{${side}-${kind}}`] ?? 0;
+    if (n > 0) items.push(`${kind} ${count(n)} (${byteAmount(counters[`websocket.bytes{${side}-${kind}}`] ?? 0)})`);
+  }
+  for (const name of ['compressed', 'incomplete']) {
+    const n = counters[`websocket.${name}{${side}}`] ?? 0;
+    if (n > 0) items.push(`${name} ${count(n)}`);
+  }
+  for (const kind of ['ping', 'pong', 'close']) {
+    const n = counters[`websocket.control{${side}-${kind}}`] ?? 0;
+    if (n > 0) items.push(`${kind} ${count(n)}`);
+  }
+  return items;
+}
+
+/** Reason and value of each counter `name{reason}` that is not 0, the largest first. */
+function reasons(counters: Counters, name: string): [string, number][] {
+  return Object.entries(counters)
+    .filter(([counter, n]) => n > 0 && counter.startsWith(`${name}{`))
+    .map(([counter, n]): [string, number] => [counter.slice(name.length + 1, -1), n])
+    .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+}
+
+/** Lines of `earshot stats`. */
+export function webSocketLines({ counters }: SensorReport, { columns, colours }: { columns: number; colours: Colours }): string[] {
+  const lines: string[] = [];
+  for (const [name, items] of webSocketRows(counters)) {
+    wrapped(items, columns - NAME_COLUMNS - 2).forEach((line, i) => {
+      lines.push(`  ${(i === 0 ? name : '').padEnd(NAME_COLUMNS)}${line}`);
+    });
+  }
+  return lines.length === 0 ? [] : [colours.bold('websocket'), ...lines];
+}
