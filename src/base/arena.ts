@@ -5,10 +5,11 @@
  * string in the hot path, and every copy is a `copyWithin`. The buffer is reserved once and its pages
  * become resident only when touched, so its size is address space, not memory.
  *
- *   0          kernels       packets          blocks                              policy     output      rings           end
- *   +----------+-------------+----------------+-----------------------------------+----------+-----------+---------------+
- *   | 64 B     | simd.ts     | capture/ owns  | base/blocks.ts owns: size classes | policy/  | encoders  | the kernel's  |
- *   +----------+-------------+----------------+-----------------------------------+----------+-----------+---------------+
+ *   0          kernels       packets          blocks                      headers     policy     output      rings           end
+ *   +----------+-------------+----------------+---------------------------+-----------+----------+-----------+---------------+
+ *   | 64 B     | simd.ts     | capture/ owns  | base/blocks.ts owns: size | http2/    | policy/  | encoders  | the kernel's  |
+ *   |          |             |                | classes                   |           |          |           |               |
+ *   +----------+-------------+----------------+---------------------------+-----------+----------+-----------+---------------+
  *
  * Offset 0 is never handed out: 0 means "none" everywhere.
  * The buffer is a WebAssembly memory because the SIMD kernels (base/simd.ts) work on it in place.
@@ -28,13 +29,23 @@ const GUARD_BYTES = 64;
 const KERNEL_BYTES = 128 << 10;
 const PACKETS_BYTES = 16 * MIB;
 const BLOCKS_BYTES = 768 * MIB;
+const HEADERS_BYTES = 512 << 10;
 const POLICY_BYTES = 32 * MIB;
 const OUTPUT_BYTES = 32 * MIB;
 const RINGS_BYTES = 256 * MIB;
 const PAGE_BYTES = 4096;
 
 const TOTAL_BYTES =
-  GUARD_BYTES + KERNEL_BYTES + PACKETS_BYTES + BLOCKS_BYTES + POLICY_BYTES + OUTPUT_BYTES + PAGE_BYTES + RINGS_BYTES + GUARD_BYTES;
+  GUARD_BYTES +
+  KERNEL_BYTES +
+  PACKETS_BYTES +
+  BLOCKS_BYTES +
+  HEADERS_BYTES +
+  POLICY_BYTES +
+  OUTPUT_BYTES +
+  PAGE_BYTES +
+  RINGS_BYTES +
+  GUARD_BYTES;
 export const PAGES: number = Math.ceil(TOTAL_BYTES / 65536);
 
 export const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
@@ -62,6 +73,8 @@ export const kernelRegion: Region = layOut('kernels', KERNEL_BYTES);
 export const packetRegion: Region = layOut('packets', PACKETS_BYTES);
 /** Where base/blocks.ts keeps what must outlive its packet. */
 export const blockRegion: Region = layOut('blocks', BLOCKS_BYTES);
+/** Header fields of HTTP/2: the static table, and the strings of the header block at hand. */
+export const headerRegion: Region = layOut('headers', HEADERS_BYTES);
 /** Decoded bodies, replacements and masked copies of the call at hand. */
 export const policyRegion: Region = layOut('policy', POLICY_BYTES);
 /** Where encoders write records before they are flushed. */

@@ -1,0 +1,433 @@
+/**
+ * HTTP/2 out of chunks: what http/ hands over when a connection begins with the preface, is upgraded, or looks like frames
+ * from the middle. Every frame of a direction goes through here; http2/streams.ts makes calls of them.
+ *
+ *   begin -> feed (chunks) , gap (holes) -> close
+ *
+ * A header block that cannot be had (lost in a hole, too long, no memory) empties the header table of its direction, for nobody
+ * can say what it inserted; its stream is reported with what is known.
+ */
+import { bytes, words } from '../base/arena.ts';
+import { capacity, enlarge, reserve } from '../base/blocks.ts';
+import { packetTimeUs } from '../base/clock.ts';
+import { counter, counts } from '../base/counters.ts';
+import { raise, weird } from '../base/weird.ts';
+import * as c from '../http/connection.ts';
+import { isServer, setClient, setKind } from '../http/role.ts';
+import { TAIL_PREFIX_BYTES } from '../http/tail.ts';
+import { CONTINUATIONS_MAX, type Direction, HEADER_BLOCK_BYTES_MAX, Http2Connection } from './connection.ts';
+import { fieldCount } from './field-list.ts';
+import * as f from './frames.ts';
+import { SIZE_UNKNOWN } from './header-table.ts';
+import { decodeFields } from './hpack.ts';
+import { hpackWeird } from './hpack-error.ts';
+import { findFrame, findFrames } from './resync.ts';
+import * as s from './streams.ts';
+
+const B = bytes;
+const W = words;
+const C = counts;
+const N = c.connections;
+const { N_KIND, N_SIDE, SIDE_SHIFT, N_FLAGS, X_STATE, X_TAIL, X_TAIL_BYTES, X_SMALL, GAPPED, HTTP2, IDENTIFY, HEAD, FRAMES } = c;
+const { HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY, CONTINUATION, END_STREAM, ACK, END_HEADERS, PADDED, HAS_PRIORITY } = f;
+
+const T_SKIPPED = counter('http2.skipped_bytes');
+const W_FRAME = weird('http.http2.bad_frame');
+const W_RESYNC = weird('http.http2.resynchronised');
+const W_BLOCK = weird('limit.http.header_block');
+const W_STRAY = weird('http.http2.stray_continuation');
+const W_HEADERS_LOST = weird('http.http2.headers_lost');
+
+const SETTING_BYTES = 6;
+const SETTINGS_HEADER_TABLE_SIZE = 1;
+const SETTINGS_MAX_FRAME_SIZE = 5;
+
+/** By the number in X_SMALL of direction 0; 0 is none. */
+let connections: (Http2Connection | undefined)[] = [undefined];
+let free: number[] = [];
+
+export function resetHttp2(): void {
+  connections = [undefined];
+  free = [];
+}
+
+function of(n: number): Http2Connection | undefined {
+  return connections[N[n + N_SIDE + X_SMALL]];
+}
+
+function begin(n: number, flow: number, isLate: boolean): Http2Connection {
+  setKind(n, HTTP2);
+  const h = new Http2Connection(n, flow, isLate);
+  takeOver(n, h.directions[0]);
+  takeOver(n + (1 << SIDE_SHIFT), h.directions[1]);
+  const slot = free.pop() ?? connections.length;
+  connections[slot] = h;
+  N[n + N_SIDE + X_SMALL] = slot;
+  return h;
+}
+
+/** A direction is read as frames from here on. What waits of it may be the beginning of the first one. */
+function takeOver(n: number, d: Direction): void {
+  const x = n + N_SIDE;
+  const tail = N[x + X_TAIL];
+  const tailBytes = N[x + X_TAIL_BYTES];
+  const isFresh = N[x + X_STATE] === IDENTIFY || N[x + X_STATE] === HEAD;
+  if (!isFresh || tailBytes >= f.FRAME_HEADER_BYTES) d.frames.lose();
+  else if (tail !== 0) d.frames.prime(tail + TAIL_PREFIX_BYTES, tailBytes, packetTimeUs[0], W[(tail >> 2) + 2]);
+  c.dropTail(x);
+  N[x + X_STATE] = FRAMES;
+  N[x + X_SMALL] = 0;
+}
+
+/** A client's preface stands at the next byte of `direction`; what the other side sends are frames. */
+export function beginWithPreface(n: number, flow: number, direction: number): void {
+  setClient(n, direction);
+  const { frames } = begin(n, flow, false).directions[direction === 0 ? 0 : 1];
+  frames.expectPreface();
+}
+
+/** A server's first frame stands at the next byte of `direction`, before the client has sent anything. */
+export function beginWithSettings(n: number, flow: number, direction: number): void {
+  beginWithPreface(n, flow, 1 - direction);
+}
+
+/** After a 101: `call` is what asked for the upgrade; it is reported with that answer, and goes on as stream 1. */
+export function beginUpgraded(n: number, flow: number, direction: number, call: number): void {
+  const client = 1 - direction;
+  const h = begin(n, flow, false);
+  h.directions[client === 0 ? 0 : 1].frames.expectPreface();
+  // What the field HTTP2-Settings sets is not read: the server's encoder may have any size of table.
+  h.directions[direction === 0 ? 0 : 1].table.resize(SIZE_UNKNOWN);
+  s.openUpgraded(h, call, copyBlock);
+}
+
+function copyBlock(block: number, length: number): number {
+  if (block === 0 || length === 0) return 0;
+  const to = reserve(length);
+  if (to !== 0) B.copyWithin(to, block, block + length);
+  return to;
+}
+
+/** In a connection that was joined late: where its frames begin in `[at, end)`; -1 when nothing looks like frames. */
+export function beginInTheMiddle(n: number, flow: number, direction: number, at: number, end: number): number {
+  const p = findFrames(at, end, f.DEFAULT_FRAME_BYTES);
+  if (p < 0) return -1;
+  const h = begin(n, flow, true);
+  for (const d of h.directions) {
+    d.table.resize(SIZE_UNKNOWN);
+    d.frames.frameBytesMax = f.LONGEST_FRAME_BYTES;
+    d.frames.lose();
+  }
+  h.directions[direction === 0 ? 0 : 1].frames.found();
+  C[T_SKIPPED] += p - at;
+  return p;
+}
+
+/** Reads `[at, end)` as the next bytes of a direction. */
+export function feed(n: number, direction: number, at: number, end: number): void {
+  const h = of(n);
+  if (h === undefined) return;
+  const d = h.directions[direction === 0 ? 0 : 1];
+  const frames = d.frames;
+  let p = at;
+  while (p < end) {
+    if (frames.isLost) {
+      p = resynchronise(h, d, p, end);
+      continue;
+    }
+    p = frames.read(p, end);
+    switch (frames.event) {
+      case f.PIECE:
+        data(h, d, direction);
+        break;
+      case f.FRAME:
+        frame(h, d, direction);
+        frames.drop();
+        break;
+      case f.NOT_HAD:
+        if (isHeaderType(frames.type)) {
+          raise(W_BLOCK);
+          lostHeaders(h, d, direction, 0, 0);
+        }
+        break;
+      case f.NO_FRAME:
+        raise(W_FRAME);
+        framesLost(h, d, direction);
+        frames.lose();
+        break;
+      default:
+    }
+  }
+}
+
+function isHeaderType(type: number): boolean {
+  return type === HEADERS || type === PUSH_PROMISE || type === CONTINUATION;
+}
+
+function resynchronise(h: Http2Connection, d: Direction, at: number, end: number): number {
+  const p = findFrame(at, end, Math.min(d.frames.frameBytesMax, f.FRAME_BYTES_MAX), h.streams);
+  if (p < 0) {
+    C[T_SKIPPED] += end - at;
+    return end;
+  }
+  raise(W_RESYNC);
+  C[T_SKIPPED] += p - at;
+  d.frames.found();
+  return p;
+}
+
+function data(h: Http2Connection, d: Direction, direction: number): void {
+  const { frames } = d;
+  if (d.openStream !== 0) breakOff(h, d, direction);
+  s.onData(h, direction, frames.stream, frames.at, frames.end, frames.remaining);
+  if (frames.isLast && frames.flags & END_STREAM) s.onEnd(h, direction, frames.stream);
+}
+
+/** A whole frame that is not DATA. */
+function frame(h: Http2Connection, d: Direction, direction: number): void {
+  const { frames } = d;
+  const { type, flags, stream } = frames;
+  let { at, end } = frames;
+  if (type === CONTINUATION) {
+    continuation(h, d, direction);
+    return;
+  }
+  if (d.openStream !== 0) breakOff(h, d, direction);
+  switch (type) {
+    case SETTINGS:
+      settings(h, d, direction);
+      return;
+    case RST_STREAM:
+      s.onReset(h, direction, stream);
+      return;
+    case GOAWAY:
+      if (end - at >= 8) s.onGoaway(h, direction, (((B[at] & 0x7f) << 24) | (B[at + 1] << 16) | (B[at + 2] << 8) | B[at + 3]) >>> 0);
+      return;
+    default:
+  }
+  if (type !== HEADERS && type !== PUSH_PROMISE) return;
+  const before = type === PUSH_PROMISE ? 4 : flags & HAS_PRIORITY ? 5 : 0;
+  const padding = flags & PADDED && end > at ? B[at++] : 0;
+  if (end - at < before + padding || stream === 0) {
+    // RFC 9113, 6.2: an error of the whole connection. What it inserted nobody knows.
+    raise(W_FRAME);
+    lostHeaders(h, d, direction, 0, 0);
+    return;
+  }
+  const promise = type === PUSH_PROMISE ? ((B[at] & 0x7f) << 24) | (B[at + 1] << 16) | (B[at + 2] << 8) | B[at + 3] : 0;
+  at += before;
+  end -= padding;
+  const ends = type === HEADERS && (flags & END_STREAM) !== 0;
+  if (flags & END_HEADERS) {
+    block(h, d, direction, stream, promise, ends, at, end, frames.timeUs, frames.sequence);
+    return;
+  }
+  d.openStream = stream;
+  d.openPromise = promise;
+  d.openEnds = ends;
+  d.openTimeUs = frames.timeUs;
+  d.openSequence = frames.sequence;
+  append(h, d, direction, at, end);
+}
+
+function continuation(h: Http2Connection, d: Direction, direction: number): void {
+  const { frames } = d;
+  if (d.openStream !== frames.stream || frames.stream === 0) {
+    if (d.openStream !== 0) breakOff(h, d, direction);
+    // Its beginning was lost, or there never was one.
+    if (!d.hasHoles) raise(W_STRAY);
+    d.table.poison();
+    return;
+  }
+  d.openFrames++;
+  append(h, d, direction, frames.at, frames.end);
+  if ((frames.flags & END_HEADERS) === 0) return;
+  if (!d.openIsCut) {
+    block(h, d, direction, d.openStream, d.openPromise, d.openEnds, d.openBlock, d.openBlock + d.openBytes, d.openTimeUs, d.openSequence);
+  }
+  d.closeBlock();
+}
+
+/** Adds a fragment to the header block under way. */
+function append(h: Http2Connection, d: Direction, direction: number, at: number, end: number): void {
+  if (d.openIsCut) return;
+  const total = d.openBytes + end - at;
+  if (total > HEADER_BLOCK_BYTES_MAX || d.openFrames > CONTINUATIONS_MAX) {
+    raise(W_BLOCK);
+    cutOpen(h, d, direction);
+    return;
+  }
+  if (end === at) return;
+  if (d.openBlock === 0) d.openBlock = reserve(end - at);
+  else if (total > capacity(d.openBlock)) {
+    const larger = enlarge(d.openBlock, d.openBytes, Math.max(total, 2 * capacity(d.openBlock)));
+    if (larger === 0) {
+      cutOpen(h, d, direction);
+      return;
+    }
+    d.openBlock = larger;
+  }
+  if (d.openBlock === 0) {
+    cutOpen(h, d, direction);
+    return;
+  }
+  B.copyWithin(d.openBlock + d.openBytes, at, end);
+  d.openBytes = total;
+}
+
+/** Reports the header block under way by what there is of it; the rest is passed over. */
+function cutOpen(h: Http2Connection, d: Direction, direction: number): void {
+  if (d.openIsCut) return;
+  d.openIsCut = true;
+  decodeFields(d.table, d.openBlock, d.openBlock + d.openBytes);
+  d.table.poison();
+  toStream(h, direction, d.openStream, d.openPromise, fieldCount[0], (d.openEnds ? s.ENDS : 0) | s.UNREAD, d.openTimeUs, d.openSequence);
+}
+
+/** A header block whose CONTINUATION did not come. */
+function breakOff(h: Http2Connection, d: Direction, direction: number): void {
+  if (!d.openIsCut && !d.hasHoles) raise(W_STRAY);
+  cutOpen(h, d, direction);
+  d.closeBlock();
+}
+
+function block(
+  h: Http2Connection,
+  d: Direction,
+  direction: number,
+  stream: number,
+  promise: number,
+  ends: boolean,
+  at: number,
+  end: number,
+  timeUs: number,
+  sequence: number,
+): void {
+  const count = decodeFields(d.table, at, end);
+  if (count < 0) raise(hpackWeird(count));
+  const flags = (ends ? s.ENDS : 0) | (count < 0 ? s.UNREAD : 0);
+  toStream(h, direction, stream, promise, fieldCount[0], flags, timeUs, sequence);
+}
+
+function toStream(
+  h: Http2Connection,
+  direction: number,
+  stream: number,
+  promise: number,
+  count: number,
+  flags: number,
+  timeUs: number,
+  sequence: number,
+): void {
+  if (promise !== 0) s.onPromise(h, direction, promise, count, flags, timeUs, sequence);
+  else s.onHeaders(h, direction, stream, count, flags, timeUs, sequence);
+}
+
+/** The frame under way holds a header block of which only `[at, end)` is to be had: fields of its beginning, or nothing. */
+function lostHeaders(h: Http2Connection, d: Direction, direction: number, at: number, end: number): void {
+  const { frames } = d;
+  const { type, flags, stream } = frames;
+  raise(W_HEADERS_LOST);
+  if (type === CONTINUATION) {
+    cutOpen(h, d, direction);
+    if (flags & END_HEADERS) d.closeBlock();
+    d.table.poison();
+    return;
+  }
+  let p = at;
+  if (p < end && flags & PADDED) p++;
+  if (type === HEADERS && flags & HAS_PRIORITY) p += 5;
+  if (type === PUSH_PROMISE) p = end;
+  if (p < end) decodeFields(d.table, p, end);
+  else fieldCount[0] = 0;
+  d.table.poison();
+  if (type !== HEADERS || stream === 0) return;
+  const ends = (flags & END_STREAM) !== 0;
+  s.onHeaders(h, direction, stream, fieldCount[0], (ends ? s.ENDS : 0) | s.UNREAD, frames.timeUs, frames.sequence);
+  if (flags & END_HEADERS) return;
+  d.openStream = stream;
+  d.openIsCut = true;
+}
+
+/**
+ * SETTINGS_HEADER_TABLE_SIZE is what the encoder of the other direction may set. A larger one may be used at once; a smaller one
+ * holds when it is acknowledged (6.5.3).
+ */
+function settings(h: Http2Connection, d: Direction, direction: number): void {
+  const { frames } = d;
+  const other = h.directions[direction === 0 ? 1 : 0];
+  if (frames.flags & ACK) {
+    if (other.settingsUnderway > 0 && --other.settingsUnderway === 0 && !other.hasHoles) d.table.resize(other.tableBytes);
+    return;
+  }
+  d.settingsUnderway++;
+  let largest = d.tableBytes;
+  for (let p = frames.at; p + SETTING_BYTES <= frames.end; p += SETTING_BYTES) {
+    const id = (B[p] << 8) | B[p + 1];
+    const value = ((B[p + 2] << 24) | (B[p + 3] << 16) | (B[p + 4] << 8) | B[p + 5]) >>> 0;
+    if (id === SETTINGS_HEADER_TABLE_SIZE) {
+      d.tableBytes = value;
+      if (value > largest) largest = value;
+    } else if (id === SETTINGS_MAX_FRAME_SIZE && value >= f.DEFAULT_FRAME_BYTES && value <= f.LONGEST_FRAME_BYTES) {
+      if (value > other.frames.frameBytesMax) other.frames.frameBytesMax = value;
+    }
+  }
+  if (!d.hasHoles) other.table.resize(Math.min(largest, 0x7fffffff));
+}
+
+/** What stands in a hole of frames is anybody's guess: header blocks, SETTINGS, the ends of streams. */
+function framesLost(h: Http2Connection, d: Direction, direction: number): void {
+  N[h.n + N_FLAGS] |= GAPPED;
+  d.hasHoles = true;
+  if (d.openStream !== 0) breakOff(h, d, direction);
+  d.table.poison();
+  const other = h.directions[direction === 0 ? 1 : 0];
+  other.table.resize(SIZE_UNKNOWN);
+  other.frames.frameBytesMax = f.LONGEST_FRAME_BYTES;
+  s.onFramesLost(h, direction);
+}
+
+/** `missing` bytes of a direction were never captured. */
+export function gap(n: number, direction: number, missing: number): void {
+  const h = of(n);
+  if (h === undefined) return;
+  N[n + N_FLAGS] |= GAPPED;
+  const d = h.directions[direction === 0 ? 0 : 1];
+  const { frames } = d;
+  if (frames.isLost) return;
+  const inData = frames.dataIn(missing);
+  if (inData >= 0) s.onDataGap(h, direction, frames.stream, inData);
+  else if (frames.peek() && isHeaderType(frames.type)) {
+    d.hasHoles = true;
+    lostHeaders(h, d, direction, frames.at, frames.end);
+  }
+  const wasData = inData >= 0;
+  const ends = wasData && (frames.flags & END_STREAM) !== 0;
+  const { stream } = frames;
+  if (frames.skip(missing)) {
+    if (wasData && ends && frames.isLast) s.onEnd(h, direction, stream);
+    return;
+  }
+  if (ends) s.onEnd(h, direction, stream);
+  framesLost(h, d, direction);
+}
+
+/** The connection is over. */
+export function close(n: number, cause: number): void {
+  const h = N[n + N_KIND] === HTTP2 ? of(n) : undefined;
+  if (h === undefined) return;
+  // A head that the end cuts is reported by its first fields. The client's first.
+  const first = isServer(n, 0) ? 1 : 0;
+  for (const direction of [first, 1 - first]) {
+    const d = h.directions[direction === 0 ? 0 : 1];
+    if (d.openStream !== 0) cutOpen(h, d, direction);
+    if (d.frames.peek() && d.frames.type === HEADERS) lostHeaders(h, d, direction, d.frames.at, d.frames.end);
+  }
+  s.finishStreams(h, cause);
+  h.directions[0].release();
+  h.directions[1].release();
+  const slot = N[n + N_SIDE + X_SMALL];
+  connections[slot] = undefined;
+  free.push(slot);
+  N[n + N_SIDE + X_SMALL] = 0;
+}

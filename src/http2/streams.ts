@@ -1,0 +1,363 @@
+/**
+ * Streams become calls (RFC 9113, 5.1 and 8.1). A stream's row in http/transaction.ts is all its state; it is finished when
+ * both sides have ended, when either side resets it, or with the connection.
+ *
+ *   client   HEADERS  DATA ...  [HEADERS: trailers]            the last one with END_STREAM
+ *   server   [HEADERS 1xx ...]  HEADERS  DATA ...  [HEADERS: trailers]
+ *   server   PUSH_PROMISE (on another stream)                  a request that the server has made up; its answer follows
+ *
+ * Where frames may have been missed, a response without a request is a call, too, and a stream whose end may lie in the
+ * hole ends with its response. Elsewhere, frames of streams that are over are late and are passed over.
+ */
+import { bytes } from '../base/arena.ts';
+import { packetTimeUs } from '../base/clock.ts';
+import { counter, counts } from '../base/counters.ts';
+import { raise, weird } from '../base/weird.ts';
+import { addBody } from '../http/body.ts';
+import * as c from '../http/connection.ts';
+import { beginCall, finishCall } from '../http/pairing.ts';
+import { isServer, setClient } from '../http/role.ts';
+import * as t from '../http/transaction.ts';
+import { type Http2Connection, RAPID_RESETS, RESET_WAIT_US, RESETS_WAITING_MAX, STREAMS_MAX } from './connection.ts';
+import { keepHead, keepTrailers, pseudo, readList, VERSION_2 } from './head-block.ts';
+
+const B = bytes;
+const NOW = packetTimeUs;
+const C = counts;
+const N = c.connections;
+const K = t.calls;
+const D = t.doubles;
+const P = pseudo;
+const { N_CLIENT, N_FLAGS, JOINED_LATE, GAPPED } = c;
+const { CALL_SHIFT, C_FLAGS, C_CAUSES, REQUEST, RESPONSE, D_REQUEST, D_RESPONSE, D_FIRST, D_LAST } = t;
+const { HAS_REQUEST, HAS_RESPONSE, REQUEST_DONE, RESPONSE_DONE } = t;
+
+const T_INFORMATIONAL = counter('calls.informational');
+const T_LATE = counter('http2.frames_late');
+const T_RESETS = counter('http2.resets');
+const T_PROMISED = counter('http2.promised');
+const W_STREAMS = weird('limit.http.streams');
+const W_RAPID = weird('http.http2.rapid_reset');
+const W_STREAM = weird('http.http2.bad_stream');
+const SWITCHING_PROTOCOLS = 101;
+
+/** Flags of `onHeaders`: the stream ends with it. */
+export const ENDS = 1;
+/** The block could not be read to its end: fields are missing. */
+export const UNREAD = 2;
+
+/** Whether requests or responses of the connection may have been missed. */
+function isLossy(h: Http2Connection): boolean {
+  return (N[h.n + N_FLAGS] & (JOINED_LATE | GAPPED)) !== 0;
+}
+
+function openCall(h: Http2Connection, stream: number): number {
+  if (h.reset.length > 0) finishReset(h);
+  if (h.streams.size >= STREAMS_MAX) {
+    raise(W_STREAMS);
+    for (const [oldest, call] of h.streams) {
+      finishAsIs(h, oldest, call, t.CUT_AT_LIMIT);
+      break;
+    }
+  }
+  const call = beginCall(h.n, h.flow);
+  if (call !== 0) h.streams.set(stream, call);
+  return call;
+}
+
+function finish(h: Http2Connection, stream: number, call: number, causes: number): void {
+  h.streams.delete(stream);
+  finishCall(h.n, call, causes);
+}
+
+/** Notes on one side of a call what all heads have in common. */
+function noteHead(call: number, side: number, count: number, timeUs: number, sequence: number, flags: number): void {
+  const k = call << CALL_SHIFT;
+  const d = (call << 5) + (side === REQUEST ? D_REQUEST : D_RESPONSE);
+  K[k + C_FLAGS] |= side === REQUEST ? HAS_REQUEST : HAS_RESPONSE;
+  D[d + D_FIRST] = timeUs;
+  D[d + D_LAST] = NOW[0];
+  if (!keepHead(call, side, count)) K[k + C_CAUSES] |= t.CUT_AT_LIMIT;
+  K[k + side + t.S_VERSION] = VERSION_2;
+  K[k + side + t.S_SEQUENCE] = sequence;
+  if (P.isIncomplete || flags & UNREAD) markIncomplete(k, side);
+}
+
+function markIncomplete(k: number, side: number): void {
+  K[k + C_FLAGS] |= side === REQUEST ? t.REQUEST_HEADERS_UNKNOWN : t.RESPONSE_HEADERS_UNKNOWN;
+  K[k + C_CAUSES] |= t.HEADERS_UNKNOWN;
+}
+
+/** A header block was read: its first `count` fields stand in the list. `flags`: ENDS, UNREAD. */
+export function onHeaders(
+  h: Http2Connection,
+  direction: number,
+  stream: number,
+  count: number,
+  flags: number,
+  timeUs: number,
+  sequence: number,
+): void {
+  readList(count);
+  settleRoles(h, direction);
+  if (isServer(h.n, direction)) onResponse(h, stream, count, flags, timeUs, sequence);
+  else onRequest(h, stream, count, flags, timeUs, sequence);
+}
+
+/** Who is the client of a connection joined late is told by the first head. */
+function settleRoles(h: Http2Connection, direction: number): void {
+  const n = h.n;
+  if (N[n + N_CLIENT] !== 0 && (N[n + N_FLAGS] & JOINED_LATE) === 0) return;
+  if (P.isRequest) setClient(n, direction);
+  else if (P.status >= 0) setClient(n, 1 - direction);
+  else if (N[n + N_CLIENT] === 0) setClient(n, direction);
+}
+
+function onRequest(h: Http2Connection, stream: number, count: number, flags: number, timeUs: number, sequence: number): void {
+  let call = h.streams.get(stream) ?? 0;
+  if (call !== 0 && K[(call << CALL_SHIFT) + C_FLAGS] & HAS_REQUEST) {
+    onTrailers(h, stream, call, REQUEST, count, flags);
+    return;
+  }
+  if (call === 0) {
+    if ((stream & 1) === 0) {
+      raise(W_STREAM);
+      return;
+    }
+    const isKnownToBeOver = stream <= h.lastStream && !isLossy(h);
+    if (isKnownToBeOver || (!P.isRequest && !P.isIncomplete && (flags & UNREAD) === 0)) {
+      C[T_LATE]++;
+      return;
+    }
+    if (stream > h.lastStream) h.lastStream = stream;
+    call = openCall(h, stream);
+    if (call === 0) return;
+  }
+  request(call, count, flags, timeUs, sequence);
+  if (flags & ENDS) requestEnds(h, stream, call);
+}
+
+function request(call: number, count: number, flags: number, timeUs: number, sequence: number): void {
+  const k = call << CALL_SHIFT;
+  const m = P.methodAt;
+  const methodBytes = P.methodEnd - m;
+  if (methodBytes === 4 && B[m] === 72 && B[m + 1] === 69 && B[m + 2] === 65 && B[m + 3] === 68) K[k + C_FLAGS] |= t.IS_HEAD;
+  // What flows through a tunnel is counted as a body, and none of it is kept; an extended CONNECT has a path (RFC 8441).
+  if (methodBytes === 7 && B[m] === 67 && B[m + 1] === 79 && B[m + 2] === 78 && !P.isExtended) {
+    K[k + C_FLAGS] |= t.IS_CONNECT | t.REQUEST_STOPPED | t.RESPONSE_STOPPED;
+  }
+  noteHead(call, REQUEST, count, timeUs, sequence, flags);
+  if (P.methodAt < 0 || (P.pathAt < 0 && (K[k + C_FLAGS] & t.IS_CONNECT) === 0)) markIncomplete(k, REQUEST);
+}
+
+function onResponse(h: Http2Connection, stream: number, count: number, flags: number, timeUs: number, sequence: number): void {
+  let call = h.streams.get(stream) ?? 0;
+  if (call !== 0 && K[(call << CALL_SHIFT) + C_FLAGS] & HAS_RESPONSE) {
+    onTrailers(h, stream, call, RESPONSE, count, flags);
+    return;
+  }
+  if (P.status >= 100 && P.status < 200 && P.status !== SWITCHING_PROTOCOLS && (flags & ENDS) === 0) {
+    C[T_INFORMATIONAL]++;
+    return;
+  }
+  if (call === 0) {
+    if (!isLossy(h) || (P.status < 0 && !P.isIncomplete && (flags & UNREAD) === 0)) {
+      C[T_LATE]++;
+      return;
+    }
+    call = openCall(h, stream);
+    if (call === 0) return;
+    const connection = N[h.n + N_FLAGS];
+    K[(call << CALL_SHIFT) + C_CAUSES] |=
+      t.NO_REQUEST | (connection & GAPPED ? t.CAUSE_GAP : 0) | (connection & JOINED_LATE ? t.CAUSE_MIDSTREAM : 0);
+  }
+  const k = call << CALL_SHIFT;
+  noteHead(call, RESPONSE, count, timeUs, sequence, flags);
+  if (P.status > 0) K[k + RESPONSE + t.S_FIRST] = P.status;
+  else markIncomplete(k, RESPONSE);
+  if (flags & ENDS) responseEnds(h, stream, call);
+}
+
+function onTrailers(h: Http2Connection, stream: number, call: number, side: number, count: number, flags: number): void {
+  const k = call << CALL_SHIFT;
+  if (K[k + C_FLAGS] & (side === REQUEST ? REQUEST_DONE : RESPONSE_DONE)) {
+    C[T_LATE]++;
+    return;
+  }
+  D[(call << 5) + (side === REQUEST ? D_REQUEST : D_RESPONSE) + D_LAST] = NOW[0];
+  keepTrailers(call, side, count);
+  if (P.isIncomplete || flags & UNREAD) markIncomplete(k, side);
+  if (flags & ENDS) end(h, stream, call, side);
+}
+
+/** The request that a PUSH_PROMISE on another stream holds. */
+export function onPromise(
+  h: Http2Connection,
+  direction: number,
+  stream: number,
+  count: number,
+  flags: number,
+  timeUs: number,
+  sequence: number,
+): void {
+  readList(count);
+  if (N[h.n + N_CLIENT] === 0) setClient(h.n, 1 - direction);
+  if (!isServer(h.n, direction) || (stream & 1) !== 0 || stream <= h.lastPromise || h.streams.has(stream)) {
+    raise(W_STREAM);
+    return;
+  }
+  h.lastPromise = stream;
+  const call = openCall(h, stream);
+  if (call === 0) return;
+  C[T_PROMISED]++;
+  request(call, count, flags & ~ENDS, timeUs, sequence);
+  requestEnds(h, stream, call);
+}
+
+/** A piece of a body; `more` bytes of its frame are to come. */
+export function onData(h: Http2Connection, direction: number, stream: number, at: number, stop: number, more: number): void {
+  const call = h.streams.get(stream);
+  if (call === undefined) {
+    C[T_LATE]++;
+    return;
+  }
+  const server = isServer(h.n, direction);
+  const flags = K[(call << CALL_SHIFT) + C_FLAGS];
+  if ((flags & (server ? HAS_RESPONSE | RESPONSE_DONE : HAS_REQUEST | REQUEST_DONE)) !== (server ? HAS_RESPONSE : HAS_REQUEST)) {
+    C[T_LATE]++;
+    return;
+  }
+  D[(call << 5) + (server ? D_RESPONSE : D_REQUEST) + D_LAST] = NOW[0];
+  if (stop > at) addBody(call, server ? RESPONSE : REQUEST, at, stop, stop - at + more);
+}
+
+/** `missing` bytes of a body were not captured. */
+export function onDataGap(h: Http2Connection, direction: number, stream: number, missing: number): void {
+  const call = h.streams.get(stream);
+  if (call === undefined) return;
+  const server = isServer(h.n, direction);
+  if ((K[(call << CALL_SHIFT) + C_FLAGS] & (server ? HAS_RESPONSE : HAS_REQUEST)) === 0) return;
+  const d = (call << 5) + (server ? D_RESPONSE : D_REQUEST);
+  D[d + t.D_GAP] += missing;
+  D[d + t.D_BODY] += missing;
+  stopBody(call, server);
+}
+
+/** What is kept is the first part of the body, never two parts joined over a hole. */
+function stopBody(call: number, server: boolean): void {
+  const k = call << CALL_SHIFT;
+  K[k + C_FLAGS] |= server ? t.RESPONSE_STOPPED : t.REQUEST_STOPPED;
+  K[k + C_CAUSES] |= t.CAUSE_GAP;
+}
+
+/** Frames of a direction were lost, of whichever streams. */
+export function onFramesLost(h: Http2Connection, direction: number): void {
+  const server = isServer(h.n, direction);
+  for (const call of h.streams.values()) {
+    const k = call << CALL_SHIFT;
+    if (K[k + C_FLAGS] & (server ? RESPONSE_DONE : REQUEST_DONE)) continue;
+    if (server && (K[k + C_FLAGS] & HAS_RESPONSE) === 0) continue;
+    stopBody(call, server);
+    // Its end may lie in the hole.
+    if (!server) K[k + C_FLAGS] |= t.DOUBTFUL;
+  }
+}
+
+/** END_STREAM of a DATA frame. */
+export function onEnd(h: Http2Connection, direction: number, stream: number): void {
+  const call = h.streams.get(stream);
+  if (call !== undefined) end(h, stream, call, isServer(h.n, direction) ? RESPONSE : REQUEST);
+}
+
+function end(h: Http2Connection, stream: number, call: number, side: number): void {
+  if (side === REQUEST) requestEnds(h, stream, call);
+  else responseEnds(h, stream, call);
+}
+
+function requestEnds(h: Http2Connection, stream: number, call: number): void {
+  const k = call << CALL_SHIFT;
+  K[k + C_FLAGS] |= REQUEST_DONE;
+  if (K[k + C_FLAGS] & RESPONSE_DONE) finish(h, stream, call, 0);
+}
+
+function responseEnds(h: Http2Connection, stream: number, call: number): void {
+  const k = call << CALL_SHIFT;
+  if ((K[k + C_FLAGS] & HAS_RESPONSE) === 0) return;
+  K[k + C_FLAGS] |= RESPONSE_DONE;
+  const flags = K[k + C_FLAGS];
+  if (flags & (REQUEST_DONE | t.DOUBTFUL) || (flags & HAS_REQUEST) === 0) finish(h, stream, call, 0);
+}
+
+/**
+ * RST_STREAM (6.4). A server that resets sends nothing more. What it sent before a client's reset reached it still comes, so
+ * such a call waits for its answer: for a second, and while few others do.
+ */
+export function onReset(h: Http2Connection, direction: number, stream: number): void {
+  C[T_RESETS]++;
+  const call = h.streams.get(stream);
+  if (call === undefined) return;
+  const k = call << CALL_SHIFT;
+  const answered = (K[k + C_FLAGS] & HAS_RESPONSE) !== 0;
+  K[k + C_CAUSES] |= t.CAUSE_RESET;
+  if (isServer(h.n, direction) || K[k + C_FLAGS] & RESPONSE_DONE) {
+    finishAsIs(h, stream, call, 0);
+    return;
+  }
+  // CVE-2023-44487: requests that are taken back at once cost the server more than the client.
+  if (!answered && ++h.resets === RAPID_RESETS) raise(W_RAPID);
+  K[k + C_FLAGS] |= REQUEST_DONE;
+  h.reset.push(stream);
+  h.resetTimesUs.push(NOW[0]);
+  finishReset(h);
+}
+
+/** Finishes calls that were reset by the client and have waited long enough for their answer. */
+function finishReset(h: Http2Connection): void {
+  while (h.reset.length > RESETS_WAITING_MAX || (h.reset.length > 0 && NOW[0] - h.resetTimesUs[0] > RESET_WAIT_US)) {
+    h.resetTimesUs.shift();
+    const stream = h.reset.shift() ?? 0;
+    const call = h.streams.get(stream);
+    if (call !== undefined) finishAsIs(h, stream, call, t.CAUSE_RESET);
+  }
+}
+
+/** A call that may have no response yet is finished. */
+function finishAsIs(h: Http2Connection, stream: number, call: number, cause: number): void {
+  finish(h, stream, call, cause | (K[(call << CALL_SHIFT) + C_FLAGS] & HAS_RESPONSE ? 0 : t.NO_RESPONSE));
+}
+
+/** GOAWAY: the server has not looked at streams beyond `last`, and will not (6.8). */
+export function onGoaway(h: Http2Connection, direction: number, last: number): void {
+  if (!isServer(h.n, direction)) return;
+  for (const [stream, call] of h.streams) {
+    if ((stream & 1) === 0 || stream <= last || K[(call << CALL_SHIFT) + C_FLAGS] & HAS_RESPONSE) continue;
+    finish(h, stream, call, t.NO_RESPONSE | t.CAUSE_CLOSED);
+  }
+}
+
+/** The connection is over: what is under way is finished as it stands. */
+export function finishStreams(h: Http2Connection, cause: number): void {
+  for (const [stream, call] of h.streams) {
+    finishAsIs(h, stream, call, cause);
+  }
+}
+
+/** The request of an HTTP/1 upgrade is stream 1 (RFC 7540, 3.2): a copy of `from`, whose bytes it takes over as they are. */
+export function openUpgraded(h: Http2Connection, from: number, copyBlock: (block: number, length: number) => number): void {
+  const k = from << CALL_SHIFT;
+  const call = openCall(h, 1);
+  if (call === 0) return;
+  h.lastStream = 1;
+  const to = call << CALL_SHIFT;
+  for (let i = 0; i < 16; i++) K[to + REQUEST + i] = K[k + REQUEST + i];
+  const s = to + REQUEST;
+  const fields = K[s + t.S_FIELDS];
+  K[s + t.S_HEAD] = copyBlock(K[s + t.S_HEAD], ((K[s + t.S_HEAD_BYTES] + 3) & ~3) + 8 * fields);
+  if (K[s + t.S_HEAD] === 0) K[s + t.S_FIELDS] = 0;
+  K[s + t.S_BODY] = copyBlock(K[s + t.S_BODY], K[s + t.S_KEPT]);
+  if (K[s + t.S_BODY] === 0) K[s + t.S_KEPT] = 0;
+  K[s + t.S_TRAILER] = 0;
+  for (let i = 0; i < 4; i++) D[(call << 5) + D_REQUEST + i] = D[(from << 5) + D_REQUEST + i];
+  K[to + C_FLAGS] = HAS_REQUEST | REQUEST_DONE | (K[k + C_FLAGS] & (t.HAS_CLIENT_IP | t.IS_HEAD | t.SEVERAL_CODINGS | t.REQUEST_STOPPED));
+  K[to + t.C_FORWARDED_FOR] = K[k + t.C_FORWARDED_FOR];
+}
