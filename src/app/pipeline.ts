@@ -18,7 +18,7 @@ import type { Settings } from '../base/settings.ts';
 import { raise, resetWeirds, weird } from '../base/weird.ts';
 import type { Packet } from '../capture/packet.ts';
 import { decode, decodeReassembled, resetDecode } from '../decode/decode.ts';
-import { FRAGMENT, Segment, TCP, verdictNames } from '../decode/segment.ts';
+import { FRAGMENT, QUIC, Segment, TCP, UDP, verdictNames } from '../decode/segment.ts';
 import { Chunk } from '../flow/chunk.ts';
 import { defragment, finishDefragmentation, joined, resetDefragmentation } from '../flow/defragment.ts';
 import { reuseRows } from '../flow/flow-table.ts';
@@ -27,6 +27,7 @@ import { resetContentCoding } from '../http/content-coding.ts';
 import { releaseProxyBlocks } from '../http/ending.ts';
 import { finishedBodyBytes, finishedCalls, nextFinished } from '../http/pairing.ts';
 import { parse, resetHttp } from '../http/parse.ts';
+import { noteDatagram, resetQuic } from '../http/quic.ts';
 import { releaseCall } from '../http/transaction.ts';
 import { guarding, refuses, resetGuard } from './guard.ts';
 
@@ -59,6 +60,7 @@ export function resetPipeline(settings: Settings, onCall: (call: number) => void
     resetWeirds();
   }
   resetHttp(settings);
+  resetQuic();
   resetBlocks(settings.memory.blockBytesMax);
   resetDecode(settings);
   resetDefragmentation(settings);
@@ -81,6 +83,7 @@ function step(packet: Packet): void {
   let verdict = decode(packet, segment);
   if (verdict === FRAGMENT) verdict = rejoin();
   if (verdict !== TCP) {
+    if (verdict === UDP || verdict === QUIC) verdict = noteDatagram(verdict, segment);
     C[DROPPED[verdict]]++;
     return;
   }

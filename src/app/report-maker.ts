@@ -19,6 +19,7 @@ import {
   type WorkerReport,
 } from './report.ts';
 import type { Shipping } from './shipping.ts';
+import { sumTls } from './tls-report.ts';
 import type { Pulse } from './worker-link.ts';
 import type { WorkerLife } from './workers.ts';
 
@@ -66,6 +67,7 @@ export function makeReport(parts: ReportParts): SensorReport {
     ship: parts.shipping?.report ?? null,
     counters: Object.fromEntries(counters),
     weirds: Object.fromEntries(weirds),
+    tls: sumTls(lives.flatMap(({ tls, pastTls }) => (tls === null ? [pastTls] : [pastTls, tls]))),
     ledger: ledger(counters, parts),
   };
 }

@@ -3,6 +3,7 @@
  * every minute, the metrics and the health port are views of it; the control socket carries it as JSON.
  */
 import type { Balance } from '../base/ledger.ts';
+import type { TlsSeen } from '../http/tls-facts.ts';
 import type { ShipReport } from './ship-link.ts';
 
 export interface SensorReport {
@@ -40,6 +41,8 @@ export interface SensorReport {
   readonly counters: Readonly<Record<string, number>>;
   /** Weirds by name, without zeros. */
   readonly weirds: Readonly<Record<string, number>>;
+  /** Servers, fingerprints and protocols of TLS and QUIC, the most frequent of all workers (tls-report.ts). */
+  readonly tls: TlsSeen;
   readonly ledger: readonly Balance[];
 }
 

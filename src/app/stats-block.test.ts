@@ -57,6 +57,15 @@ spool   level memory, wanted disk   1.48 GB of 8.59 GB   free 512 MB
   No space is left on the disk.
 dead letters   kept 12   15.9 kB of 268 MB   expired 2
 delivery   running   restarts 1   lost before the spool 500
+websocket
+           5,000 connections, 30.0 kB not read
+  clients  text 700,000 (84.0 MB), compressed 650,000
+  servers  incomplete 12, ping 40,000
+  closes   1000 4,000, 1006 900
+encrypted, cannot be read
+  TLS  12,000 hellos, login.example.com 9,000, (none) 2,000, others 1,000
+  JA4  t13d1516h2_8daaf6152771_e5627efa2ab1 11,990
+  QUIC 10,000 packets, 100 connections, HTTP/3 90
 ledger
   balances: packets received 1,000,000,000 = decoded 910,000,000
             + dropped 90,000,000

@@ -11,7 +11,9 @@ import type { Balance } from '../base/ledger.ts';
 import { deliveryLines, deliveryNumbers } from './delivery-block.ts';
 import type { SensorReport } from './report.ts';
 import type { Colours } from './terminal.ts';
+import { unreadLines } from './tls-report.ts';
 import { bitRate, byteAmount, count, countIn, date, longTime, perSecond, share, shortTime } from './units.ts';
+import { webSocketLines } from './websocket-report.ts';
 
 const BETWEEN = 3;
 const NAME_COLUMNS = 13;
@@ -104,7 +106,7 @@ export function statsBlock(report: SensorReport, style: BlockStyle): string {
     }
   }
   if (shedding > 0) lines.push(colours.red(`overload: up to ${share(shedding)} of a worker's connections left out`));
-  lines.push(...deliveryLines(report, style), colours.bold('ledger'));
+  lines.push(...deliveryLines(report, style), ...webSocketLines(report, style), ...unreadLines(report, style), colours.bold('ledger'));
   for (const balance of report.ledger) lines.push(...balanceLines(balance, columns, colours));
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }

@@ -11,11 +11,13 @@ import { PATH, ROW_SHIFT, rows } from '../flow/flow-table.ts';
 import { payloadBytesHeld } from '../flow/reassemble.ts';
 import { kindNames } from '../http/connection.ts';
 import { connectionsByKind } from '../http/ending.ts';
-import { tlsServers } from '../http/tls.ts';
+import { tlsSeen } from '../http/tls-facts.ts';
 import * as t from '../http/transaction.ts';
 import { callsParked } from '../normalise/duplicates.ts';
 import { maskedStart } from '../policy/mask/masked-start.ts';
 import { type Colours, shown, wrapped } from './terminal.ts';
+import { countItems, quicWords } from './tls-report.ts';
+import { webSocketRows } from './websocket-report.ts';
 
 const K = t.calls;
 const R = rows;
@@ -199,13 +201,28 @@ export class Summary {
     for (const [kind, ports] of kinds) {
       const [first, ...more] = kind === 'empty' ? ['without data'] : list(ports, (port, n) => `${port} (${number(n)})`);
       this.#row(`  ${kind}`, [`${number(sum(ports)).padEnd(5)}${kind === 'empty' ? '' : ' port '}${first}`, ...more]);
-      if (kind === 'tls' && tlsServers.size > 0) {
-        this.#row(
-          '    names',
-          list(new Map([...tlsServers].map(([key, n]) => [key === '' ? '(none)' : shown(key, KEY_CHARACTERS_MAX), n]))),
-        );
-      }
     }
+    const found = webSocketRows(Object.fromEntries(countsByName()));
+    for (const [name, items] of found) this.#row(name === '' ? 'websocket' : `  ${name}`, items);
+    this.#tls();
+  }
+
+  /** What the hellos of TLS said, in TCP and in QUIC. */
+  #tls(): void {
+    const seen = tlsSeen(TOP);
+    const quic = quicWords(countOf);
+    if (quic !== '') this.#row('quic', [quic]);
+    if (seen.names.total === 0) return;
+    const ech = countOf('tls.ech');
+    this.#row('tls', [
+      several(sumOf('tls.hellos'), 'hello'),
+      ...(ech > 0 ? [`${number(ech)} with encrypted name (ECH)`] : []),
+      ...spoken().map(([version, n]) => `${version} ${number(n)}`),
+    ]);
+    this.#row('  names', countItems(seen.names, TOP));
+    this.#row('  addresses', countItems(seen.addresses, TOP));
+    this.#row('  protocols', countItems(seen.protocols, TOP));
+    if (seen.fingerprints.total > 0) this.#row('  clients', countItems(seen.fingerprints, TOP));
   }
 
   #calls(): void {
@@ -260,6 +277,12 @@ export class Summary {
   }
 }
 
+/** Versions of TLS that servers chose: "TLS 1.3" */
+function spoken(): [string, number][] {
+  const found = countsByName().filter(([name]) => name.startsWith('tls.spoken{'));
+  return found.map(([name, n]): [string, number] => [`TLS ${name.slice('tls.spoken{'.length, -1)}`, n]).sort((a, b) => b[1] - a[1]);
+}
+
 function droppedPackets(): Counts {
   const dropped = countsByName().filter(([name]) => name.startsWith('packets.dropped{'));
   return new Map(dropped.map(([name, n]) => [name.slice('packets.dropped{'.length, -1), n]));
@@ -290,6 +313,10 @@ function notes(kinds: ReadonlyMap<string, Counts>): string[] {
       `${which} TLS, which cannot be read. To see the calls inside, mirror the traffic behind the point that ends TLS (load balancer, ingress, sidecar).`,
     );
   }
+  const quic = quicWords(countOf);
+  if (quic !== '') {
+    found.push(`${quic}: it cannot be read. The calls inside are seen where QUIC ends (load balancer, ingress).`);
+  }
   const halves = countOf('calls.incomplete{no-response}') + countOf('calls.incomplete{no-request}');
   if (halves >= HALVES_MIN && halves * 2 > countOf('calls.seen')) {
     found.push(
@@ -301,7 +328,6 @@ function notes(kinds: ReadonlyMap<string, Counts>): string[] {
   } else if (countOf('gaps.count') > 0) {
     found.push('Packets are missing from the capture: look for losses on the way to it (mirror bandwidth, kernel drops).');
   }
-  if (of('http2') > 0) found.push(`${several(of('http2'), 'connection')} of HTTP/2 without TLS: counted, not read.`);
   return found;
 }
 

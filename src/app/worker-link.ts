@@ -5,6 +5,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { Settings } from '../base/settings.ts';
 import type { KernelCounts } from '../capture/packet-socket.ts';
 import type { InterfaceCounts } from '../capture/ring.ts';
+import type { TlsSeen } from '../http/tls-facts.ts';
 import type { PolicySpec } from '../policy/spec.ts';
 import type { OwnSocket, PacketList } from './guard.ts';
 import type { Watch, Watched } from './watches.ts';
@@ -57,6 +58,8 @@ export type FromWorker =
   /** Records of batches that were not sent: the main thread is held up. */
   | { readonly type: 'lost'; readonly records: number }
   | { readonly type: 'watched'; readonly watched: Watched }
+  /** Once a second when there was more of it. */
+  | { readonly type: 'tls'; readonly seen: TlsSeen }
   /** It cannot begin, and ends. */
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly what: string; readonly why: string; readonly next: string }
   | { readonly type: 'stopped'; readonly pulse: Pulse; readonly flowsOpen: number };

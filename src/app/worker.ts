@@ -21,6 +21,7 @@ import { parseEndpoint } from '../capture/tunnel-endpoint.ts';
 import { flowsInUse } from '../flow/flow-table.ts';
 import { payloadBytesHeld } from '../flow/reassemble.ts';
 import { payloadBytesUnidentified } from '../http/ending.ts';
+import { tlsNoted, tlsSeen } from '../http/tls-facts.ts';
 import { callsInFlight } from '../http/transaction.ts';
 import type { ApiCall } from '../normalise/api-call.ts';
 import { callsParked } from '../normalise/duplicates.ts';
@@ -33,6 +34,7 @@ import { type PacketList, SHARES, setFilter, setOwnSockets, setShedding } from '
 import { finishPipeline, handOn, lastBug, onBug, passTime, processPacket, resetPipeline } from './pipeline.ts';
 import { RecordWriter } from './record-writer.ts';
 import { Shedding } from './shedding.ts';
+import { TLS_TOLD_MAX } from './tls-report.ts';
 import { UnderWay } from './under-way.ts';
 import { Watches } from './watches.ts';
 import type { FromWorker, Pulse, ToWorker, WorkerStart } from './worker-link.ts';
@@ -220,6 +222,15 @@ function handOver(): void {
   if (hasHandedOver && nowMs - beatMs >= BEAT_MS_MIN) beat(nowMs);
 }
 
+let tlsTold = 0;
+
+/** Which servers and clients speak TLS. */
+function tellTls(): void {
+  if (tlsNoted() === tlsTold) return;
+  tlsTold = tlsNoted();
+  say({ type: 'tls', seen: tlsSeen(TLS_TOLD_MAX) });
+}
+
 /** Filled part of the fullest ring or receive buffer, 0 to 1. */
 function fill(): number {
   let most = ring === null ? 0 : ring.fill();
@@ -243,6 +254,7 @@ function tick(nowMs: number): void {
   if (nowMs >= secondDueMs) {
     secondDueMs = nowMs + SECOND_MS;
     watches.tick();
+    tellTls();
     beat(nowMs);
   }
 }
@@ -318,5 +330,6 @@ finishPipeline();
 gaps.end();
 writer.end('');
 handOver();
+tellTls();
 say({ type: 'stopped', pulse: pulse(), flowsOpen });
 if (start.ring !== null) unmapRing(ringRegion.at, start.ring.ringBytes);

@@ -7,8 +7,10 @@ import { Worker } from 'node:worker_threads';
 import { SensorError } from '../base/errors.ts';
 import type { LogLevel } from '../base/settings.ts';
 import type { KernelCounts } from '../capture/packet-socket.ts';
+import type { TlsSeen } from '../http/tls-facts.ts';
 import { type MaskedBatch, maskedBatch } from '../policy/masked-call.ts';
 import type { WorkerState } from './report.ts';
+import { noTls, sumTls } from './tls-report.ts';
 import { UnderWay } from './under-way.ts';
 import type { Watched } from './watches.ts';
 import type { FromWorker, Pulse, ToWorker, WorkerStart } from './worker-link.ts';
@@ -60,6 +62,9 @@ export class WorkerLife {
   silentMs = 0;
   startedAtMs = 0;
   pulseAtMs = 0;
+  /** TLS that this life saw, and all former lives. */
+  tls: TlsSeen | null = null;
+  pastTls: TlsSeen = noTls;
 
   constructor(worker: number) {
     this.worker = worker;
@@ -74,6 +79,8 @@ export class WorkerLife {
 
   /** Its counts are of the past now. */
   forget(): void {
+    if (this.tls !== null) this.pastTls = sumTls([this.pastTls, this.tls]);
+    this.tls = null;
     this.pulse = null;
     this.before = null;
     this.#mark = null;
@@ -223,6 +230,9 @@ export class Workers {
         break;
       case 'watched':
         this.#events.onWatched(message.watched);
+        break;
+      case 'tls':
+        life.tls = message.seen;
         break;
       case 'stopped':
         life.take(message.pulse);

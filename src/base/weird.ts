@@ -346,6 +346,152 @@ const table = [
     next: RAISE,
   },
   {
+    name: 'http.http2.bad_frame',
+    meaning:
+      'A frame of HTTP/2 is longer than allowed or its parts do not fit into it; frames were searched anew, or its fields are missing.',
+    next: HOSTILE,
+  },
+  { name: 'http.http2.resynchronised', meaning: 'Frames of HTTP/2 were found again behind a hole.', next: LOSS },
+  {
+    name: 'http.http2.headers_lost',
+    meaning: 'A header block of HTTP/2 was not captured whole; its call is reported with what is known, the header table was forgotten.',
+    next: LOSS,
+  },
+  {
+    name: 'http.http2.bad_stream',
+    meaning: 'A request of HTTP/2 on a stream whose number its sender may not use; it was passed over.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.http2.stray_continuation',
+    meaning: 'A header block of HTTP/2 was not continued, or a continuation belongs to none; the header table was forgotten.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.http2.rapid_reset',
+    meaning: 'A client reset 100 requests of a connection before they were answered (CVE-2023-44487); all of them are reported.',
+    next: HOSTILE,
+  },
+  {
+    name: 'limit.http.streams',
+    meaning: 'More than 4,096 open streams on one connection; the oldest was reported as it stood. [drop-oldest]',
+    next: HOSTILE,
+  },
+  {
+    name: 'limit.http.header_block',
+    meaning:
+      'A header block of HTTP/2 of more than 256 KiB or 64 CONTINUATION frames; its first fields are reported, the header table was forgotten. [cut-head]',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.http2.hpack_index',
+    meaning: 'A header block refers to an entry that does not exist; its fields up to there are reported, the header table was forgotten.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.http2.hpack_integer',
+    meaning: 'A number in a header block does not fit into 32 bits; its fields up to there are reported, the header table was forgotten.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.http2.hpack_truncated',
+    meaning: 'A header block ends inside a field; its fields up to there are reported, the header table was forgotten.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.http2.hpack_huffman',
+    meaning:
+      'A Huffman-coded string holds the end-of-string symbol or ends in wrong padding; the fields before it are reported, the header table was forgotten.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.http2.hpack_table_size',
+    meaning:
+      'A header block sets the size of its table beyond what was allowed, or after its first field; the header table was forgotten. A missed SETTINGS frame looks the same.',
+    next: HOSTILE,
+  },
+  {
+    name: 'limit.http.header_list_bytes',
+    meaning: 'A header block stands for more than 256 KiB; its first fields are reported, the header table was forgotten. [cut-head]',
+    next: HOSTILE,
+  },
+  {
+    name: 'limit.http.header_list_fields',
+    meaning: 'A header block stands for more than 4,096 fields; the first ones are reported, the header table was forgotten. [cut-head]',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.websocket.reserved_bits',
+    meaning: 'A WebSocket frame has a reserved bit that no agreed extension uses; its direction is only counted from there on.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.websocket.reserved_opcode',
+    meaning: 'A WebSocket frame has an opcode that means nothing; its direction is only counted from there on.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.websocket.control_too_long',
+    meaning: 'A WebSocket control frame claims more than 125 bytes; its direction is only counted from there on.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.websocket.control_fragmented',
+    meaning: 'A WebSocket control frame is not the last of its message; its direction is only counted from there on.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.websocket.unmasked_client',
+    meaning: 'A WebSocket frame of a client is not masked; its direction is only counted from there on.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.websocket.masked_server',
+    meaning: 'A WebSocket frame of a server is masked; its direction is only counted from there on.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.websocket.stray_continuation',
+    meaning: 'A WebSocket message goes on that has not begun; its direction is only counted from there on.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.websocket.message_inside_message',
+    meaning: 'A WebSocket message begins before the last one has ended; its direction is only counted from there on.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.websocket.length_not_minimal',
+    meaning: 'The length of a WebSocket frame is written in more bytes than it needs; the frame was read.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.websocket.length_too_large',
+    meaning: 'A WebSocket frame claims 2^53 bytes or more; its direction is only counted from there on.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.websocket.bad_close',
+    meaning: 'A WebSocket Close frame has half a code, or one that must not be sent.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.websocket.after_close',
+    meaning: 'Bytes follow the WebSocket Close frame of their sender; they are only counted.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.websocket.lost_place',
+    meaning:
+      'Where the next WebSocket frame begins is not known, after a hole or a handshake that was not seen whole; the direction is only counted from there on.',
+    next: LOSS,
+  },
+  {
+    name: 'limit.http.websockets',
+    meaning: 'More WebSocket connections at a time than are followed (65,536); the messages of the others are not counted. [refuse-new]',
+    next: NOTHING,
+  },
+  {
     name: 'http.coding.corrupt',
     meaning: 'A compressed body could not be decoded; what was decoded before the fault is kept.',
     next: NOTHING,
@@ -371,7 +517,24 @@ const table = [
     next: HOSTILE,
   },
   { name: 'http.proxy.malformed', meaning: 'A PROXY protocol header could not be read.', next: 'Check the load balancer that writes it.' },
-  { name: 'http.tls.malformed', meaning: 'A TLS ClientHello could not be read.', next: NOTHING },
+  { name: 'http.tls.malformed', meaning: 'A TLS ClientHello could not be read; what stands before the fault is told.', next: NOTHING },
+  { name: 'http.tls.hello_cut', meaning: 'A TLS ClientHello of which the end is missing; what was there is told.', next: LOSS },
+  {
+    name: 'limit.http.client_hello',
+    meaning: 'A TLS hello longer than 64 KiB, or in more than 64 records; of what it says the first record was read. [cut-head]',
+    next: HOSTILE,
+  },
+  {
+    name: 'limit.http.quic_reads',
+    meaning: 'More first packets of QUIC clients in a second than are decrypted (200); the others are counted only. [refuse-new]',
+    next: NOTHING,
+  },
+  {
+    name: 'limit.http.tls_servers',
+    meaning:
+      'More servers, addresses, fingerprints or protocols of TLS and QUIC than are told apart (4096 of each); the others are counted together. [refuse-new]',
+    next: NOTHING,
+  },
   // normalise
   {
     name: 'limit.normalise.parked_bytes',
@@ -384,6 +547,17 @@ const table = [
     meaning:
       'More calls within the window than normalise.duplicatesMax remembers; copies of the oldest would no longer be recognised. [drop-oldest]',
     next: RAISE,
+  },
+  // operation
+  {
+    name: 'limit.operation.name_bytes',
+    meaning: 'The name of an operation has more than 512 bytes; it was left out. [refuse-new]',
+    next: HOSTILE,
+  },
+  {
+    name: 'limit.operation.document_bytes',
+    meaning: 'A GraphQL document with escapes is longer than 128 KiB; operations behind that are not known. [cut-body]',
+    next: NOTHING,
   },
   // memory
   {

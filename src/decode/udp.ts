@@ -9,7 +9,7 @@
  * A length of 0 (jumbogram, offload) leaves the IP length in force.
  *
  * Bounds: 8 bytes; the length trims what follows. Raises: decode.udp.truncated, decode.udp.bad_length.
- * Left out: the checksum (tunnels send 0), QUIC beyond its recognition (RFC 9000, 17.2).
+ * Left out: the checksum (tunnels send 0), QUIC beyond its recognition (RFC 9000, 17.2; http/quic.ts goes on).
  */
 import { bytes, view } from '../base/arena.ts';
 import type { Settings } from '../base/settings.ts';
@@ -35,6 +35,7 @@ const TRUNCATED_UDP = weird('decode.udp.truncated');
 const BAD_LENGTH = weird('decode.udp.bad_length');
 const trimTo = trim;
 const QUIC_PORT = 443;
+const QUIC_ID_BYTES_MAX = 20;
 const TEREDO_PREFIX = 0x20010000;
 
 /** Kind of tunnel by port, 0 for none. */
@@ -60,6 +61,8 @@ export function udp(c: Cursor, s: Segment): number {
   if (length !== 0) trimTo(c, at + length);
   c.at = at + 8;
   c.guess = 0;
+  s.payloadAt = at + 8;
+  s.payloadEnd = c.end;
   const tunnel = kinds[V.getUint16(at + 2)];
   return tunnel !== 0 ? tunnel : noTunnelTo(c, s, at);
 }
@@ -78,7 +81,7 @@ function noTunnelTo(c: Cursor, s: Segment, at: number): number {
     c.guess = 1;
     return TEREDO_HEADER;
   }
-  return source === QUIC_PORT || destination === QUIC_PORT ? quic(at + 8, c.end) : UDP;
+  return source === QUIC_PORT || destination === QUIC_PORT ? quic(at + 8, c.end) : quicElsewhere(at + 8, c.end);
 }
 
 /** Teredo between clients and relays, whose ports are anything: IPv6 of exactly this length, from or to 2001:0::/32. */
@@ -99,4 +102,13 @@ function quic(at: number, end: number): number {
   if ((head === 0x51 || head === 0x54) && ((version >>> 16) & 0xff) === 0x30) return QUIC;
   if (version >>> 8 === 0xfaceb0) return QUIC;
   return (version & 0x0f0f0f0f) === 0x0a0a0a0a ? QUIC : UDP;
+}
+
+/** On other ports only versions 1 and 2, with ids of a length that they allow. */
+function quicElsewhere(at: number, end: number): number {
+  if (end - at < 7 || B[at] >> 6 !== 3) return UDP;
+  const version = V.getInt32(at + 1);
+  if (version !== 1 && version !== 0x6b3343cf) return UDP;
+  const idEnd = at + 6 + B[at + 5];
+  return B[at + 5] <= QUIC_ID_BYTES_MAX && idEnd < end && B[idEnd] <= QUIC_ID_BYTES_MAX ? QUIC : UDP;
 }

@@ -4,7 +4,8 @@
  *     0 kind   1 client direction + 1   2, 3 first and last call of the queue   4 calls so far   5 flags
  *     6 block of the PROXY protocol header   7 calls in the queue
  *     8..15 direction 0, 16..23 direction 1:
- *        0 state   1 flags   2 call under way   3 tail block   4 tail bytes   5 small state of the parser
+ *        0 state   1 flags   2 call under way   3 tail block   4 tail bytes
+ *        5 small state of the parser; for HTTP/2, that of direction 0 is the number of the connection in http2/
  *        6, 7 remaining bytes of the body or chunk, as a double
  *
  * A row is all zeros for a connection that has sent nothing; `CLOSE` brings it back to that.
@@ -88,6 +89,10 @@ export const SKIP = 10;
 export const HEAD_REST = 11;
 /** The rest of a line that is longer than http.headBytesMax and no head. */
 export const LINE_REST = 12;
+/** HTTP/2: http2/ reads. */
+export const FRAMES = 13;
+/** WebSocket: websocket/ reads; the small state is the number of the direction there. */
+export const SOCKET = 14;
 
 /** Gives back a direction's tail. `x` is the word index of the direction. */
 export function dropTail(x: number): void {

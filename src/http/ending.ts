@@ -8,6 +8,8 @@ import { release } from '../base/blocks.ts';
 import { counts } from '../base/counters.ts';
 import * as chunks from '../flow/chunk.ts';
 import { PORTS, ROW_SHIFT, rows, rowsEnd } from '../flow/flow-table.ts';
+import * as http2 from '../http2/read.ts';
+import { crossHole } from '../websocket/frames.ts';
 import * as c from './connection.ts';
 import { body, spillTail } from './framing.ts';
 import * as h from './head.ts';
@@ -15,9 +17,11 @@ import * as id from './identify.ts';
 import { answersBare, beginBareResponse, breakMessage, endMessage, onRequest, onResponse } from './message.ts';
 import * as pairing from './pairing.ts';
 import { reading } from './reading.ts';
-import { isServer, P_OTHER, setKind } from './role.ts';
+import { isServer, P_OTHER } from './role.ts';
 import { readTail, TAIL_PREFIX_BYTES } from './tail.ts';
+import { readCutTls } from './tls.ts';
 import * as t from './transaction.ts';
+import { closeWebSocket } from './websocket.ts';
 
 const C = counts;
 const N = c.connections;
@@ -44,7 +48,6 @@ const {
   X_REMAINING,
   UNKNOWN,
   HTTP,
-  TLS,
   SOCKS,
   GAPPED,
   WAS_HTTP,
@@ -60,6 +63,8 @@ const {
   SEARCH,
   SKIP,
   HEAD_REST,
+  FRAMES,
+  SOCKET,
 } = c;
 const { CALL_SHIFT, C_FLAGS, C_CAUSES, C_WEIRDS, D_REQUEST, D_RESPONSE, D_GAP } = t;
 const { scanHead, looksLikeRequest, looksLikeResponse, YES } = h;
@@ -86,6 +91,14 @@ export function gap(n: number, x: number, direction: number, missing: number): v
 function crossGap(n: number, x: number, direction: number, missing: number): void {
   const state = N[x + X_STATE];
   if (state === SKIP) return;
+  if (state === FRAMES) {
+    http2.gap(n, direction, missing);
+    return;
+  }
+  if (state === SOCKET) {
+    crossHole(N[x + X_SMALL], missing);
+    return;
+  }
   spillTail(n, x, direction);
   N[n + N_FLAGS] |= GAPPED;
   const call = N[x + X_CALL];
@@ -156,8 +169,7 @@ function cutHead(n: number, x: number, direction: number, cause: number, weirds:
   readTail(x);
   if (state === HEAD || state === IDENTIFY) {
     if (state === IDENTIFY && N[n + N_KIND] === UNKNOWN && end - at >= 6 && id.identify(at, end, false) === id.IS_TLS) {
-      setKind(n, TLS);
-      N[x + X_STATE] = SKIP;
+      readCutTls(n, x, direction, at, end);
     } else if (N[n + N_KIND] !== SOCKS) reportCutHead(n, x, direction, at, end, cause, weirds);
   }
   release(R.tail);
@@ -210,6 +222,8 @@ export function endOfStream(n: number, x: number, direction: number): void {
       break;
     case SEARCH:
     case SKIP:
+    case FRAMES:
+    case SOCKET:
       break;
     default:
       breakMessage(n, x, direction, t.CAUSE_CLOSED);
@@ -236,12 +250,16 @@ export function closeConnection(n: number, closeCause: number): void {
         break;
       case SEARCH:
       case SKIP:
+      case FRAMES:
+      case SOCKET:
         break;
       default:
         c.dropTail(x);
         breakMessage(n, x, direction, cause);
     }
   }
+  http2.close(n, cause);
+  closeWebSocket(n, closeCause !== chunks.IDLE && closeCause !== chunks.EVICTED && closeCause !== chunks.CAPTURE_END);
   // Responses without a request stand in no queue; their direction may have been handed over in the middle of one.
   for (let x = n + N_SIDE; x < n + CONNECTION_WORDS; x += 1 << SIDE_SHIFT) {
     const call = N[x + X_CALL];

@@ -150,6 +150,11 @@ export function resetHead(max: number): void {
   headersMax = max;
 }
 
+/** http.headersMax. */
+export function fieldsMax(): number {
+  return headersMax;
+}
+
 /** 1 for the token characters of RFC 9110, 5.6.2. */
 const token = new Uint8Array(256);
 for (const c of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") token[c.charCodeAt(0)] = 1;
@@ -596,7 +601,7 @@ function readAgain(n: number, before: number): number {
 }
 
 /** Notes what field number `n` (from 1) means for framing and routing. Returns its weirds. */
-function takeField(n: number, nameStart: number, nameStop: number, valueStart: number, valueStop: number): number {
+export function takeField(n: number, nameStart: number, nameStop: number, valueStart: number, valueStop: number): number {
   switch (nameStop - nameStart) {
     case 4:
       if (isName(nameStart, N_HOST)) {

@@ -2,7 +2,7 @@
  * What a stream begins with, told from its first bytes alone; ports play no part.
  *
  *   TLS       16 03 0x len len 01|02 (handshake: ClientHello, ServerHello), or 14..17 03 0x for a stream joined late
- *   HTTP/2    "PRI * HTTP/2.0"
+ *   HTTP/2    "PRI * HTTP/2.0"; or from the server 00 00 length 04 00 00 00 00 00 (SETTINGS), which may come first
  *   PROXY     "PROXY " (version 1), 0D 0A 0D 0A 00 0D 0A 51 55 49 54 0A (version 2)
  *   SOCKS     04 01|02 port address, or 05 methods
  *   HTTP      http/head.ts
@@ -23,6 +23,8 @@ export const IS_PROXY1 = 6;
 export const IS_PROXY2 = 7;
 export const IS_SOCKS4 = 8;
 export const IS_SOCKS5 = 9;
+/** The first frame of a server. */
+export const IS_HTTP2_SERVER = 10;
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n', 'latin1');
 const PROXY1 = Buffer.from('PROXY ', 'latin1');
@@ -40,6 +42,16 @@ export function mayBeProxy2(at: number, end: number): boolean {
   return begins(at, end, PROXY2) === MAYBE;
 }
 
+const SETTINGS_BYTES = 9;
+/** Whether the header of a SETTINGS frame on stream 0 stands at `at`, with whole settings behind it (RFC 9113, 6.5): YES, NO or MAYBE. */
+function looksLikeSettings(at: number, end: number): number {
+  for (let i = 0; i < SETTINGS_BYTES; i++) {
+    if (at + i >= end) return MAYBE;
+    if (i === 2 ? B[at + i] % 6 !== 0 : B[at + i] !== (i === 3 ? 4 : 0)) return NO;
+  }
+  return YES;
+}
+
 /** `bare` allows HTTP/0.9 requests: at the true start of a connection only. */
 export function identify(at: number, end: number, bare: boolean): number {
   const c = B[at];
@@ -50,6 +62,10 @@ export function identify(at: number, end: number, bare: boolean): number {
     if (n < 6) return IS_OPEN;
     const length = (B[at + 3] << 8) | B[at + 4];
     return length > 0 && length <= 0x4800 ? IS_TLS : IS_UNKNOWN;
+  }
+  if (c === 0 && bare) {
+    const settings = looksLikeSettings(at, end);
+    return settings === YES ? IS_HTTP2_SERVER : settings === MAYBE ? IS_OPEN : IS_UNKNOWN;
   }
   if (c === 5 && bare) {
     if (n < 2) return IS_OPEN;

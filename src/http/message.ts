@@ -6,12 +6,14 @@ import { bytes, words } from '../base/arena.ts';
 import { reserve } from '../base/blocks.ts';
 import { packetTimeUs } from '../base/clock.ts';
 import { counter, counts } from '../base/counters.ts';
+import * as http2 from '../http2/read.ts';
 import * as c from './connection.ts';
 import * as h from './head.ts';
 import * as pairing from './pairing.ts';
 import { reading, readTime } from './reading.ts';
 import { handOver, isServer, setClient, setKind } from './role.ts';
 import * as t from './transaction.ts';
+import { beginWebSocket } from './websocket.ts';
 
 const B = bytes;
 const W = words;
@@ -184,8 +186,14 @@ export function onResponse(n: number, x: number, direction: number, at: number, 
   const flags = K[k + C_FLAGS];
   if (status === 101) {
     const kind = upgradeKind();
+    if (kind === HTTP2) {
+      http2.beginUpgraded(n, R.flow, direction, call);
+      responseDone(n, call);
+      return;
+    }
     endResponse(n, x, call);
-    handOver(n, kind);
+    if (kind === WEBSOCKET) beginWebSocket(n, direction, call, cut);
+    else handOver(n, kind);
   } else if (flags & t.IS_CONNECT && status >= 200 && status < 300) {
     endResponse(n, x, call);
     beginTunnel(n);

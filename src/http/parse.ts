@@ -11,6 +11,9 @@ import type { Settings } from '../base/settings.ts';
 import type { Chunk } from '../flow/chunk.ts';
 import * as chunks from '../flow/chunk.ts';
 import { FLAGS, MIDSTREAM, ROW_SHIFT, rows, rowsEnd } from '../flow/flow-table.ts';
+import * as http2 from '../http2/read.ts';
+import { readFrames } from '../websocket/frames.ts';
+import { resetSockets } from '../websocket/sockets.ts';
 import { resetBodies } from './body.ts';
 import * as c from './connection.ts';
 import { closeConnection, endOfStream, gap, resetEnding } from './ending.ts';
@@ -22,7 +25,7 @@ import { count } from './role.ts';
 import { search } from './search.ts';
 import { readHead, readStart, skipHeadRest } from './start.ts';
 import { appendToTail, readTail } from './tail.ts';
-import { resetTls } from './tls.ts';
+import { resetTlsFacts } from './tls-facts.ts';
 import * as t from './transaction.ts';
 
 const B = bytes;
@@ -38,6 +41,7 @@ const {
   X_STATE,
   X_TAIL,
   X_TAIL_BYTES,
+  X_SMALL,
   UNKNOWN,
   JOINED_LATE,
   IDENTIFY,
@@ -53,6 +57,8 @@ const {
   SKIP,
   HEAD_REST,
   LINE_REST,
+  FRAMES,
+  SOCKET,
 } = c;
 
 const LF = 10;
@@ -63,7 +69,9 @@ export function resetHttp(settings: Settings): void {
   resetBodies(settings.http.bodyBytes);
   pairing.resetPairing(settings.http.pipelineMax);
   t.resetCalls(settings.http.callsInFlightMax);
-  resetTls();
+  resetTlsFacts();
+  http2.resetHttp2();
+  resetSockets();
   R.headBytesMax = settings.http.headBytesMax;
   resetEnding();
   N.fill(0, 0, rowsEnd() * CONNECTION_WORDS);
@@ -163,6 +171,12 @@ function feed(n: number, x: number, direction: number, at: number, end: number):
       case SEARCH:
         p = search(n, x, direction, p, end);
         break;
+      case FRAMES:
+        http2.feed(n, direction, p, end);
+        return;
+      case SOCKET:
+        readFrames(N[x + X_SMALL], p, end);
+        return;
       default:
         return;
     }

@@ -20,6 +20,7 @@ const {
   X_REMAINING,
   UNKNOWN,
   HTTP,
+  HTTP2,
   TLS,
   WAS_HTTP,
   JOINED_LATE,
@@ -34,7 +35,7 @@ export const P_OTHER = counter('payload.other');
 /** The ledger: bytes go to what the connection is; while that is unknown they wait in the direction's remainder. */
 export function count(n: number, x: number, length: number): void {
   const kind = N[n + N_KIND];
-  if (kind === HTTP) C[P_HTTP] += length;
+  if (kind === HTTP || kind === HTTP2) C[P_HTTP] += length;
   else if (kind === TLS) C[P_TLS] += length;
   else if (kind === UNKNOWN) LEFT[(x + X_REMAINING) >> 1] += length;
   else C[P_OTHER] += length;
@@ -42,7 +43,7 @@ export function count(n: number, x: number, length: number): void {
 
 export function setKind(n: number, kind: number): void {
   if (N[n + N_KIND] === UNKNOWN) {
-    const target = kind === HTTP ? P_HTTP : kind === TLS ? P_TLS : P_OTHER;
+    const target = kind === HTTP || kind === HTTP2 ? P_HTTP : kind === TLS ? P_TLS : P_OTHER;
     for (let x = n + N_SIDE; x < n + CONNECTION_WORDS; x += 1 << SIDE_SHIFT) {
       C[target] += LEFT[(x + X_REMAINING) >> 1];
       LEFT[(x + X_REMAINING) >> 1] = 0;

@@ -5,12 +5,13 @@
  */
 import { bytes } from '../base/arena.ts';
 import { raise, weird } from '../base/weird.ts';
+import { beginInTheMiddle, beginWithPreface } from '../http2/read.ts';
 import * as c from './connection.ts';
 import * as h from './head.ts';
 import * as id from './identify.ts';
 import * as pairing from './pairing.ts';
 import { reading } from './reading.ts';
-import { handOver, setClient } from './role.ts';
+import { setClient } from './role.ts';
 import { keepTail } from './tail.ts';
 import * as t from './transaction.ts';
 
@@ -19,7 +20,7 @@ const N = c.connections;
 const LEFT = c.remainders;
 const K = t.calls;
 const R = reading;
-const { N_KIND, N_CLIENT, N_FLAGS, X_STATE, X_REMAINING, UNKNOWN, HTTP2, GAPPED, WAS_HTTP, JOINED_LATE, HEAD } = c;
+const { N_KIND, N_CLIENT, N_FLAGS, X_STATE, X_REMAINING, UNKNOWN, GAPPED, WAS_HTTP, JOINED_LATE, HEAD } = c;
 const { CALL_SHIFT, C_ACK } = t;
 const { looksLikeRequest, looksLikePlainRequest, looksLikeResponse, YES, NO, MAYBE } = h;
 const { firstWaiting } = pairing;
@@ -33,6 +34,10 @@ const UNDECIDED_BYTES_MAX = 1024;
 
 /** Looks for the next plausible message in `[at, end)`. */
 export function search(n: number, x: number, direction: number, at: number, end: number): number {
+  if ((N[n + N_FLAGS] & (JOINED_LATE | WAS_HTTP)) === JOINED_LATE && N[n + N_KIND] === UNKNOWN) {
+    const frames = beginInTheMiddle(n, R.flow, direction, at, end);
+    if (frames >= 0) return frames;
+  }
   const p = findMessage(n, direction, at, end);
   if (p < 0) {
     if (undecidedAt >= 0 && end - undecidedAt <= (isStrongStart(undecidedAt, end) ? R.headBytesMax : UNDECIDED_BYTES_MAX)) {
@@ -43,8 +48,8 @@ export function search(n: number, x: number, direction: number, at: number, end:
   if (N[n + N_FLAGS] & WAS_HTTP) raise(W_RESYNC);
   const response = looksLikeResponse(p, end, false) !== NO;
   if (!response && id.identify(p, end, false) === id.IS_HTTP2) {
-    handOver(n, HTTP2);
-    return end;
+    beginWithPreface(n, R.flow, direction);
+    return p;
   }
   if (N[n + N_CLIENT] === 0 || (N[n + N_FLAGS] & WAS_HTTP) === 0) setClient(n, response ? 1 - direction : direction);
   N[x + X_STATE] = HEAD;

@@ -7,6 +7,7 @@
 import { bytes } from '../base/arena.ts';
 import { release } from '../base/blocks.ts';
 import { raise, weird } from '../base/weird.ts';
+import * as http2 from '../http2/read.ts';
 import * as c from './connection.ts';
 import * as h from './head.ts';
 import * as id from './identify.ts';
@@ -17,7 +18,7 @@ import { reading } from './reading.ts';
 import { handOver, isServer, setClient, setKind } from './role.ts';
 import * as socks from './socks.ts';
 import { AFTER_LF, keepTail, lineState } from './tail.ts';
-import { readClientHello, recordBytes } from './tls.ts';
+import { readTls } from './tls.ts';
 import * as t from './transaction.ts';
 
 const B = bytes;
@@ -37,7 +38,6 @@ const {
   UNKNOWN,
   HTTP,
   TLS,
-  HTTP2,
   SOCKS,
   GAPPED,
   IN_SOCKS,
@@ -55,7 +55,6 @@ const { scanHead, looksLikeRequest, looksLikePlainRequest, looksLikeResponse, YE
 
 const CR = 13;
 const LF = 10;
-const TLS_RECORD_BYTES_MAX = 5 + 16384 + 256;
 const W_UNKNOWN = weird('http.identify.unknown');
 const W_SKIPPED = weird('http.http1.skipped_bytes');
 
@@ -84,21 +83,14 @@ export function readStart(n: number, x: number, direction: number, at: number, e
       if (from < end) keepTail(x, from, end);
       return end;
     }
-    case id.IS_TLS: {
-      const need = recordBytes(at);
-      if (B[at] === 0x16 && end - at < need && need <= TLS_RECORD_BYTES_MAX) {
-        keepTail(x, at, end);
-        return end;
-      }
-      readClientHello(at, end);
-      setKind(n, TLS);
-      N[x + X_STATE] = SKIP;
-      return end;
-    }
+    case id.IS_TLS:
+      return readTls(n, x, direction, at, end);
     case id.IS_HTTP2:
-      setClient(n, direction);
-      handOver(n, HTTP2);
-      return end;
+      http2.beginWithPreface(n, R.flow, direction);
+      return at;
+    case id.IS_HTTP2_SERVER:
+      http2.beginWithSettings(n, R.flow, direction);
+      return at;
     case id.IS_PROXY1:
     case id.IS_PROXY2: {
       const after = found === id.IS_PROXY1 ? readProxy1(at, end) : readProxy2(at, end);
@@ -237,8 +229,8 @@ export function readHead(n: number, x: number, direction: number, at: number, en
   }
   if (head.valid === 0 || (head.version === 9 && !isBare(n, p, end))) return garbage(n, x, p, end);
   if (head.version >= 120 && head.version < 130 && id.identify(p, end, false) === id.IS_HTTP2) {
-    handOver(n, HTTP2);
-    return end;
+    http2.beginWithPreface(n, R.flow, direction);
+    return p;
   }
   onRequest(n, x, direction, p, 0);
   return after;

@@ -1,79 +1,113 @@
 /**
- * TLS that passes by: nothing of it can be read but the ClientHello (RFC 8446, 4.1.2), whose server name
- * (RFC 6066, 3) and ALPN (RFC 7301) tell the operator which traffic is not visible.
+ * TLS that passes by: nothing of it can be read but the hellos (RFC 8446, 4.1.2 and 4.1.3). The client's tells server name,
+ * ALPN, versions and, by JA4, the kind of client; the server's tells the version that is spoken. They show the operator
+ * which traffic is not visible.
  *
- *   record:    16 | version(2) | length(2) | handshake
- *   handshake: 01 | length(3) | version(2) | random(32) | n session id | n(2) suites | n compression | n(2) extensions
- *   extension: type(2) | length(2) | data      0: server name, 16: ALPN
- *
- * Bounds: one record of at most 16 KiB + 256. At most SERVERS_MAX distinct names are told apart.
- * Raises http.tls.malformed. Left out: a ClientHello over several records.
+ * An unfinished hello waits in the tail of its direction, so all that waits counts against memory.blockBytesMax; it goes
+ * with the connection (flow.idleTimeoutMs), or when http/handshake.ts says that it is too long. Raises http.tls.malformed,
+ * http.tls.hello_cut.
  */
+
+import { formatAddress } from '../base/address.ts';
 import { bytes } from '../base/arena.ts';
+import { counter, counts } from '../base/counters.ts';
 import { raise, weird } from '../base/weird.ts';
+import * as table from '../flow/flow-table.ts';
+import { hello, readClientHello } from './client-hello.ts';
+import { connections, SKIP, TLS, X_STATE } from './connection.ts';
+import { CLIENT_HELLO, gather, gathered, helloType, MORE, releaseGathered, WHOLE } from './handshake.ts';
+import { noteHello, tlsVersions } from './hello-facts.ts';
+import { reading, readTime } from './reading.ts';
+import { setClient, setKind } from './role.ts';
+import { keepTail } from './tail.ts';
 
 const B = bytes;
+const C = counts;
+const N = connections;
+const R = reading;
+const rows = table.rows;
 const MALFORMED = weird('http.tls.malformed');
-const SERVERS_MAX = 4096;
+const CUT = weird('http.tls.hello_cut');
 
-/** Connections by server name and ALPN ("api.example.com h2"); "" is no name. */
-export const tlsServers: Map<string, number> = new Map<string, number>();
+/** By the version that the server chose. */
+const SPOKEN = new Map(Object.entries(tlsVersions).map(([version, name]) => [Number(version), counter(`tls.spoken{${name}}`)]));
+const SPOKEN_OTHER = counter('tls.spoken{other}');
+const SUPPORTED_VERSIONS = 43;
 
-export function resetTls(): void {
-  tlsServers.clear();
-}
-
-/** Bytes of the record that begins at `at`, header included; at least 5 bytes must be there. */
-export function recordBytes(at: number): number {
-  return 5 + ((B[at + 3] << 8) | B[at + 4]);
-}
-
-/** Counts the server name and ALPN of a ClientHello in the record at `at`; other records are left alone. */
-export function readClientHello(at: number, end: number): void {
-  if (end - at < 6 || B[at] !== 0x16 || B[at + 5] !== 1) return;
-  let p = at + 5 + 4 + 2 + 32;
-  if (p >= end) {
-    raise(MALFORMED);
-    return;
-  }
-  p += 1 + B[p];
-  if (p + 2 > end) {
-    raise(MALFORMED);
-    return;
-  }
-  p += 2 + ((B[p] << 8) | B[p + 1]);
-  if (p + 1 > end) {
-    raise(MALFORMED);
-    return;
-  }
-  p += 1 + B[p];
-  let server = '';
-  let alpn = '';
-  if (p + 2 <= end) {
-    const stop = Math.min(end, p + 2 + ((B[p] << 8) | B[p + 1]));
-    p += 2;
-    while (p + 4 <= stop) {
-      const type = (B[p] << 8) | B[p + 1];
-      const length = (B[p + 2] << 8) | B[p + 3];
-      p += 4;
-      if (p + length > stop) break;
-      if (type === 0 && length > 5) {
-        const n = (B[p + 3] << 8) | B[p + 4];
-        server = printable(p + 5, Math.min(p + 5 + n, p + length));
-      } else if (type === 16 && length > 3) {
-        alpn = printable(p + 3, Math.min(p + 3 + B[p + 2], p + length));
-      }
-      p += length;
+/** A stream of TLS: its first records stand at `at`, at least 6 bytes of them. */
+export function readTls(n: number, x: number, direction: number, at: number, end: number): number {
+  const type = helloType(at, end);
+  if (type !== 0) {
+    const found = gather(at, end);
+    if (found === MORE) {
+      keepTail(x, at, end);
+      return end;
     }
+    if (type === CLIENT_HELLO) {
+      setClient(n, direction);
+      if (found !== WHOLE) onCutHello(direction, at, end);
+      else if (!readClientHello(gathered.at, gathered.end)) raise(MALFORMED);
+      if (found === WHOLE) note(direction);
+    } else if (found === WHOLE) noteServerHello(gathered.at, gathered.end);
+    releaseGathered();
   }
-  const key = alpn === '' ? server : `${server} ${alpn}`;
-  const count = tlsServers.get(key);
-  if (count !== undefined) tlsServers.set(key, count + 1);
-  else if (tlsServers.size < SERVERS_MAX) tlsServers.set(key, 1);
+  setKind(n, TLS);
+  N[x + X_STATE] = SKIP;
+  return end;
 }
 
-function printable(at: number, end: number): string {
-  let s = '';
-  for (let p = at; p < end && s.length < 255; p++) s += B[p] > 32 && B[p] < 127 ? String.fromCharCode(B[p]) : '?';
-  return s;
+/** A stream of TLS that ends, or has a hole, before its hello is whole. */
+export function readCutTls(n: number, x: number, direction: number, at: number, end: number): void {
+  if (helloType(at, end) === CLIENT_HELLO) {
+    setClient(n, direction);
+    onCutHello(direction, at, end);
+    raise(CUT);
+  }
+  setKind(n, TLS);
+  N[x + X_STATE] = SKIP;
+}
+
+/** What stands in the first record is told: the name of the server stands often there. */
+function onCutHello(direction: number, at: number, end: number): void {
+  const to = at + 5 + ((B[at + 3] << 8) | B[at + 4]);
+  readClientHello(at + 5, to < end ? to : end);
+  hello.isWhole = false;
+  note(direction);
+}
+
+function note(direction: number): void {
+  const f = R.flow << table.ROW_SHIFT;
+  const ports = rows[f + table.PORTS];
+  const originator = ports >>> 16;
+  const responder = ports & 0xffff;
+  noteHello({
+    transport: 'tcp',
+    timeUs: readTime[0],
+    clientAddress: addressOf(f, direction),
+    clientPort: direction === 0 ? originator : responder,
+    serverAddress: addressOf(f, 1 - direction),
+    serverPort: direction === 0 ? responder : originator,
+  });
+}
+
+/** The end that sends in that direction: 0 the originator, 1 the responder. */
+function addressOf(f: number, direction: number): string {
+  const k = f + (direction === 0 ? table.KEY_A : table.KEY_B);
+  const version = rows[f + table.FLAGS] & table.IS_IPV6 ? 6 : 4;
+  return formatAddress(version, rows[k], rows[k + 1], rows[k + 2], rows[k + 3]);
+}
+
+/** 02 | length(3) | version(2) | random(32) | n session id | suite(2) | compression | n(2) extensions */
+function noteServerHello(at: number, end: number): void {
+  let p = at + 4 + 2 + 32;
+  if (p >= end) return;
+  let version = (B[at + 4] << 8) | B[at + 5];
+  p += 1 + B[p] + 2 + 1 + 2;
+  while (p + 4 <= end) {
+    const type = (B[p] << 8) | B[p + 1];
+    const length = (B[p + 2] << 8) | B[p + 3];
+    if (type === SUPPORTED_VERSIONS && length === 2 && p + 6 <= end) version = (B[p + 4] << 8) | B[p + 5];
+    p += 4 + length;
+  }
+  C[SPOKEN.get(version) ?? SPOKEN_OTHER]++;
 }

@@ -10,7 +10,7 @@
  *     11 X-Forwarded-For field + 1, when no other header names the client
  *     16..31 request side, 32..47 response side:
  *        0 head block   1 head bytes   2 fields   3 method end | status   4 target | reason at   5 its end
- *        6 version (10 for 1.0, 11 for 1.1, 9 for 0.9, else major * 10 + minor + 100)   7 body block   8 kept bytes
+ *        6 version (10 for 1.0, 11 for 1.1, 9 for 0.9, else major * 10 + minor + 100: 120 for HTTP/2)   7 body block   8 kept bytes
  *        9 content-encoding field + 1   10 content-type field + 1   11 trailer block   12 trailer fields
  *        13 sequence number of the first byte   14 host field + 1 (request)   15 trailer bytes
  *   and 8 doubles: for each side first byte time, last byte time (us), body bytes, gap bytes.
@@ -90,6 +90,9 @@ export const SEVERAL_CODINGS = 512;
 export const HAS_END = 1024;
 /** A hole lies near it in which requests or responses of the same burst may have been lost: no response is given to it. */
 export const DOUBTFUL = 2048;
+/** HTTP/2: fields of the head or the trailers of this side are not known. */
+export const REQUEST_HEADERS_UNKNOWN = 4096;
+export const RESPONSE_HEADERS_UNKNOWN = 8192;
 
 // Causes, as bits in the order of normalise/api-call.ts.
 export const NO_RESPONSE = 1;
@@ -103,6 +106,7 @@ export const CAUSE_EVICTED = 128;
 export const CAUSE_CAPTURE_END = 256;
 export const CAUSE_MIDSTREAM = 512;
 export const CAUSE_MALFORMED = 1024;
+export const HEADERS_UNKNOWN = 2048;
 
 // Connection flags of a call.
 export const VIA_CONNECT = 1;

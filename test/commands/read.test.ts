@@ -23,9 +23,12 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { formatNames } from '../../src/ship/formats/format.ts';
+import * as hellos from '../support/hellos.ts';
 import { PcapWriter } from '../support/pcap-writer.ts';
+import { crypto, initial } from '../support/quic.ts';
 import { Random } from '../support/random.ts';
 import { makeShop } from '../support/shop.ts';
+import { connection, datagram, SERVER_HELLO } from '../support/tls-connections.ts';
 
 const root = join(import.meta.dirname, '../..');
 const program = [process.execPath, '--disable-warning=ExperimentalWarning', join(root, 'src/main.ts')] as const;
@@ -207,6 +210,28 @@ test('--summary alone prints the report instead of calls, and nothing on standar
   assert.match(out, /^note +3 of 26 connections .* TLS/m);
   assert.ok(!out.includes('\x1b'), 'no colours in a pipe');
   for (const line of out.split('\n').slice(1)) assert.ok(line.length <= 100, line);
+});
+
+test('--summary says what is encrypted: servers, addresses, protocols and clients of TLS, and QUIC', () => {
+  const packet = initial(
+    crypto(0, hellos.message({ extensions: [hellos.serverName('video.example'), hellos.alpn('h3'), hellos.versions(0x0304)] })),
+  );
+  const stream = hellos.records(hellos.message(hellos.described.hello));
+  const wires = [...connection([stream], { answer: SERVER_HELLO }), { data: datagram(packet), timeUs: 0 }];
+  const writer = new PcapWriter();
+  wires.forEach(({ data }, i) => {
+    writer.bytes.set(data, writer.reserve(data.length));
+    writer.commit(data.length, 1_750_000_000_000_000 + i * 100);
+  });
+  const { code, out, err } = earshot(['read', '--summary', file('encrypted.pcap', writer.close())]);
+  assert.deepEqual([code, err], [0, '']);
+  assert.match(out, /^quic +1 packet of QUIC in 1 connection, 1 of them HTTP\/3$/m);
+  assert.match(out, /^tls +2 hellos, TLS 1[.]3 1$/m);
+  assert.match(out, /^ {2}names +video[.]example 1, www[.]example[.]com 1$/m);
+  assert.match(out, /^ {2}addresses +10[.]0[.]0[.]2:443 2$/m);
+  assert.match(out, /^ {2}protocols +h2 1, h3 1$/m);
+  assert.match(out, new RegExp(`^ {2}clients +.*${hellos.described.ja4} 1`, 'm'));
+  assert.match(out, /^note +1 packet of QUIC in 1 connection, 1 of them HTTP\/3: it cannot be read[.]/m);
 });
 
 test('the ledger of the summary balances, with a port filter and a damaged capture too', () => {

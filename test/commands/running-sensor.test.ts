@@ -10,6 +10,10 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../../src/app/control/client.ts';
 import { earshot, refuses } from '../support/command.ts';
+import * as hellos from '../support/hellos.ts';
+import { vxlan } from '../support/packets.ts';
+import { crypto, initial } from '../support/quic.ts';
+import { connection, datagram } from '../support/tls-connections.ts';
 
 const root = join(import.meta.dirname, '../..');
 const LOOKS_MAX = 600;
@@ -117,4 +121,22 @@ test('a sink that got nothing yet, and would get it in the clear', { timeout: 12
     warnings.map(({ message }) => message),
     ['sinks.siem: credentials and calls go unencrypted to siem.invalid:80'],
   );
+});
+
+test('what is encrypted is named in stats: servers, fingerprints, QUIC', { timeout: 120_000 }, async (t) => {
+  const { port, config, socket } = await startSensor(t);
+  const stream = hellos.records(hellos.message(hellos.described.hello));
+  const quic = initial(crypto(0, hellos.message({ extensions: [hellos.serverName('video.example'), hellos.alpn('h3')] })));
+  const wires = [0, 1, 2].flatMap((i) => connection([stream.subarray(0, 100), stream.subarray(100)], { clientPort: 40_000 + i }));
+  const sender = createSocket('udp4');
+  t.after(() => sender.close());
+  for (const frame of [...wires.map(({ data }) => data), datagram(quic)]) {
+    await new Promise((resolve) => sender.send(vxlan(frame, { vni: 7 }), port, '127.0.0.1', resolve));
+  }
+  await until('all are told', async () => (await ask(socket, { command: 'report' })).report.tls.names.total === 4);
+  const { out } = await earshot(['stats', '-c', config]);
+  assert.match(out, /^encrypted, cannot be read$/m);
+  assert.match(out, /^ {2}TLS {2}4 hellos, www[.]example[.]com 3, video[.]example 1$/m);
+  assert.match(out, new RegExp(`^ {2}JA4 {2}${hellos.described.ja4} 3, q12d`, 'm'));
+  assert.match(out, /^ {2}QUIC 1 packet, 1 connection, HTTP\/3 1$/m);
 });

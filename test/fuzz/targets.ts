@@ -14,12 +14,16 @@ import { openCapture } from '../../src/capture/capture.ts';
 import { Packet } from '../../src/capture/packet.ts';
 import { captured } from '../support/captured.ts';
 import { ipPacket, type Part } from '../support/conversation.ts';
+import { someFrames } from '../support/http2-random.ts';
 import * as p from '../support/packets.ts';
 import { Random } from '../support/random.ts';
 import { readPcap } from '../support/read-pcap.ts';
 import { PipelineRun, type Run, runPipeline, START_US, type Wire } from '../support/run-pipeline.ts';
 import { trafficKinds } from '../support/traffic-options.ts';
+import { checkHellos, helloPackets } from './hellos.ts';
 import { maskedPackets, runMasked } from './masked-calls.ts';
+import { operationPackets, runOperations } from './operation-calls.ts';
+import { checkWebSockets, webSocketPackets } from './web-sockets.ts';
 
 export interface Input {
   readonly settings: Settings;
@@ -359,11 +363,16 @@ function codedBody(random: Random): Buffer {
   return Buffer.concat([Buffer.from(`Content-Encoding: ${name}\r\nContent-Length: ${body.length}\r\n\r\n`), body]);
 }
 
-function streamPackets(random: Random): Wire[] {
+/** What one side sends in one go; `isFirst`: the first of that side. */
+type Say = (random: Random, fromServer: boolean, isFirst: boolean) => Buffer;
+const sayHttp1: Say = (random, fromServer) => someText(random, fromServer ? responsePieces : requestPieces);
+
+function streamPackets(random: Random, say: Say = sayHttp1): Wire[] {
   const parts: Part[] = [];
   for (let connection = random.integer(1, 3); connection > 0; connection--) {
     const next = [random.bits() >>> 0, random.bits() >>> 0];
     const port = 40000 + connection;
+    const spoke = [false, false];
     const add = (fromServer: boolean, flags: number, payload: Buffer): void => {
       const me = fromServer ? 1 : 0;
       places.push(port);
@@ -378,7 +387,8 @@ function streamPackets(random: Random): Wire[] {
     }
     for (let turns = random.integer(1, 8); turns > 0; turns--) {
       const fromServer = random.chance(0.5);
-      const text = someText(random, fromServer ? responsePieces : requestPieces);
+      const text = say(random, fromServer, !spoke[fromServer ? 1 : 0]);
+      spoke[fromServer ? 1 : 0] = true;
       const most = random.pick([1, 5, 50, 1400]);
       for (let at = 0; at < text.length && parts.length < PACKETS_MAX; ) {
         const end = at + random.integer(1, most);
@@ -513,6 +523,30 @@ export const targets: Readonly<Record<string, Target>> = {
     run: runPackets,
   },
   streams: { what: 'HTTP streams made of odd pieces', limitMs: LIMIT_MS, make: streams, run: runPackets },
+  http2: {
+    what: 'HTTP/2 of frames that mean something, and some that do not',
+    limitMs: LIMIT_MS,
+    make: fromSeed((random) => ({ settings: someSettings(random), packets: streamPackets(random, someFrames) })),
+    run: runPackets,
+  },
+  hellos: {
+    what: 'hellos of TLS and QUIC, most of them damaged',
+    limitMs: LIMIT_MS,
+    make: fromSeed((random) => ({ settings: someSettings(random), packets: helloPackets(random) })),
+    run: (input) => {
+      runPackets(input);
+      checkHellos();
+    },
+  },
+  websocket: {
+    what: 'frames of WebSocket, some of them damaged, with holes',
+    limitMs: LIMIT_MS,
+    make: fromSeed((random) => ({ settings: someSettings(random), packets: webSocketPackets(random) })),
+    run: (input) => {
+      runPackets(input);
+      checkWebSockets();
+    },
+  },
   files: {
     what: 'mutated capture files',
     limitMs: LIMIT_MS,
@@ -524,16 +558,22 @@ export const targets: Readonly<Record<string, Target>> = {
     limitMs: LIMIT_MS,
     make: fromSeed((random) => ({
       settings: someSettings(random),
-      packets: random.chance(0.8) ? maskedPackets(random) : random.pick([streamPackets, mutatedCapture])(random),
+      packets: random.chance(0.8) ? maskedPackets(random) : random.pick<(r: Random) => Wire[]>([streamPackets, mutatedCapture])(random),
     })),
     run: ({ packets = [], settings }) => runMasked(packets, settings),
+  },
+  operations: {
+    what: 'operations of GraphQL, JSON-RPC and SOAP, most of them damaged',
+    limitMs: LIMIT_MS,
+    make: fromSeed((random) => ({ settings: someSettings(random), packets: operationPackets(random) })),
+    run: ({ packets = [], settings }) => runOperations(packets, settings),
   },
   settings: {
     what: 'settings at their ends',
     limitMs: LIMIT_MS,
     make: fromSeed((random) => ({
       settings: extremeSettings(random),
-      packets: random.pick([streamPackets, mutatedCapture, randomPackets])(random),
+      packets: random.pick<(r: Random) => Wire[]>([streamPackets, mutatedCapture, randomPackets])(random),
     })),
     run: runPackets,
   },

@@ -2,6 +2,7 @@
  * Evidence: all that the doctor looked at, as plain data. The steps (steps.ts) judge it and look at nothing else, so that a
  * judgement can be repeated from the same evidence. Names, numbers and ports only: nothing of what calls carry.
  */
+import type { TlsSeen } from '../../http/tls-facts.ts';
 import type { ProbeStep } from '../../ship/sink.ts';
 import type { SensorReport } from '../report.ts';
 
@@ -174,6 +175,9 @@ export interface Observed {
   readonly connections: readonly ConnectionsSeen[] | null;
   /** Bytes of TCP payload by what they are. */
   readonly payload: { readonly seen: number; readonly http: number; readonly tls: number; readonly other: number };
+  /** What hellos said, in TCP and in QUIC. */
+  readonly tls: TlsSeen;
+  readonly quic: { readonly packets: number; readonly connections: number; readonly http3: number };
   readonly calls: {
     readonly seen: number;
     readonly complete: number;

@@ -169,6 +169,11 @@ const table = {
     meaning: 'A part of the connections carries TLS, which cannot be read.',
     next: 'If these matter, mirror them behind the point that ends TLS (load balancer, ingress, sidecar).',
   },
+  'quic-unread': {
+    severity: 'note',
+    meaning: 'There is QUIC, which carries HTTP/3 as a rule. It is always encrypted: it is counted, and not read.',
+    next: 'If these calls matter, mirror them behind the point that ends QUIC (load balancer, ingress), or have clients fall back to TCP there.',
+  },
   'no-data': {
     severity: 'broken',
     meaning: 'TCP connections are seen, but not one byte of data in them.',
@@ -176,13 +181,8 @@ const table = {
   },
   'no-http': {
     severity: 'broken',
-    meaning: 'TCP connections carry data, but no HTTP/1 was found in them.',
+    meaning: 'TCP connections carry data, but no HTTP was found in them.',
     next: 'Mirror the machines or ports that serve the API; HTTP is found on any port, but encrypted or other protocols are not read.',
-  },
-  'http2-unread': {
-    severity: 'note',
-    meaning: 'Connections carry HTTP/2 without TLS, which is counted and not read yet.',
-    next: 'Mirror a place where the same calls travel as HTTP/1.1, for example behind the gateway.',
   },
   'kernel-drops': {
     severity: 'broken',

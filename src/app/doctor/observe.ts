@@ -13,11 +13,13 @@ import { weirdCount, weirdCounts } from '../../base/weird.ts';
 import { Packet } from '../../capture/packet.ts';
 import { decode, resetDecode } from '../../decode/decode.ts';
 import { describePath, type Layer } from '../../decode/encapsulation.ts';
-import { Segment, TCP, UDP, verdictNames } from '../../decode/segment.ts';
+import { QUIC, Segment, TCP, UDP, verdictNames } from '../../decode/segment.ts';
 import * as table from '../../flow/flow-table.ts';
 import { kindNames } from '../../http/connection.ts';
 import { connectionsByKind } from '../../http/ending.ts';
+import { tlsSeen } from '../../http/tls-facts.ts';
 import { finishPipeline, processPacket, resetPipeline } from '../pipeline.ts';
+import { TLS_TOLD_MAX } from '../tls-report.ts';
 import type { Amount, ConnectionsSeen, FlowsSeen, Observed, StrayTunnel, Unfiltered } from './evidence.ts';
 import { GENEVE_LIKE, strayTunnel } from './stray-tunnels.ts';
 
@@ -106,6 +108,9 @@ export class Observer {
       tunnels.set(name, (tunnels.get(name) ?? 0) + packets);
     }
     finishPipeline();
+    // Which datagrams are QUIC shows in those before.
+    this.#verdicts[UDP] = countOf('packets.dropped{udp}');
+    this.#verdicts[QUIC] = countOf('packets.dropped{quic}');
     const others = verdictNames.map((name, i): [string, number] => [name, this.#verdicts[i]]).filter(([, n], i) => i > TCP && n > 0);
     return {
       packets: this.#packets,
@@ -125,6 +130,8 @@ export class Observer {
         tls: countOf('payload.tls'),
         other: countOf('payload.other'),
       },
+      tls: tlsSeen(TLS_TOLD_MAX),
+      quic: { packets: countOf('packets.dropped{quic}'), connections: countOf('quic.connections'), http3: countOf('quic.http3') },
       calls: {
         seen: countOf('calls.seen'),
         complete: countOf('calls.complete'),

@@ -4,6 +4,7 @@
  */
 import { verdictNames } from '../../decode/segment.ts';
 import type { SensorReport } from '../report.ts';
+import { tlsBetween } from '../tls-report.ts';
 import type { Amount, Traffic } from './evidence.ts';
 
 /** What is on the counters of the second report and was not on the first. */
@@ -38,6 +39,8 @@ export function trafficBetween(first: SensorReport, second: SensorReport): Traff
         tls: counter('payload.tls'),
         other: counter('payload.other'),
       },
+      tls: tlsBetween(first.tls, second.tls),
+      quic: { packets: counter('packets.dropped{quic}'), connections: counter('quic.connections'), http3: counter('quic.http3') },
       calls: {
         seen: counter('calls.seen'),
         complete: counter('calls.complete'),

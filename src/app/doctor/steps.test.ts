@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inVxlan, makeCalls, type Wrap, wrapAll, wraps } from '../../../test/netns/calls.ts';
 import { type Conversation, ipPacket, partsOf } from '../../../test/support/conversation.ts';
+import { alpn, message, records, serverName } from '../../../test/support/hellos.ts';
 import * as p from '../../../test/support/packets.ts';
+import { crypto, initial } from '../../../test/support/quic.ts';
+import { datagram } from '../../../test/support/tls-connections.ts';
 import { defaultSettings } from '../../base/settings.ts';
 import { sampleReport } from '../report-testing.ts';
 import { evidence, observe, type SomePacket, trafficOf } from './doctor-testing.ts';
@@ -116,6 +119,44 @@ test('TLS only; TLS beside HTTP is a note', () => {
   assert.ok(both.ok);
   assert.equal(both.first?.code, 'tls-some');
   assert.equal(both.first?.severity, 'note');
+});
+
+test('servers of TLS are named, and those that send no name by their address', () => {
+  const named = (extensions: Buffer[]): string => {
+    const stream = records(message({ extensions }));
+    return diagnose(evidence(trafficOf(seen(connections(5, stream, secret))))).first?.evidence ?? '';
+  };
+  assert.match(named([serverName('login.example')]), /TLS \(100 %\), port 8443; to login[.]example 5$/);
+  assert.match(named([]), /; to [0-9.]+:8443 5$/);
+});
+
+test('QUIC is a note with its amount, beside HTTP and alone', () => {
+  const hello3 = message({ extensions: [serverName('video.example'), alpn('h3')] });
+  const short = Buffer.concat([Buffer.from([0x41]), Buffer.alloc(50)]);
+  const quic = [datagram(initial(crypto(0, hello3))), ...Array<Buffer>(9).fill(datagram(short))];
+  const found = diagnose(evidence(trafficOf(seen([...quic, ...wrapAll(calls, wraps.plain.wrap)]))));
+  assert.ok(found.ok);
+  assert.equal(found.first?.code, 'quic-unread');
+  assert.equal(found.first?.evidence, '10 packets of QUIC in 1 connection, 1 of them HTTP/3');
+  const alone = seen(quic);
+  assert.deepEqual(alone.others, { quic: 10 });
+  assert.equal(alone.tls.names.top[0][0], 'video.example');
+});
+
+test('what a running sensor says of TLS and QUIC is what came between its two reports', () => {
+  const before = sampleReport();
+  const after = {
+    ...before,
+    counters: {
+      ...before.counters,
+      'packets.dropped{quic}': before.counters['packets.dropped{quic}'] + 7,
+      'payload.tls': before.counters['payload.tls'] + 5000,
+    },
+    tls: { ...before.tls, names: { total: before.tls.names.total + 4, top: [['new.example', 4] as const, ...before.tls.names.top] } },
+  };
+  const { observed } = trafficBetween(before, after);
+  assert.deepEqual(observed.tls.names, { total: 4, top: [['new.example', 4]] });
+  assert.equal(observed.quic.packets, 7);
 });
 
 test('data that is no HTTP, and no data at all', () => {

@@ -1,4 +1,5 @@
 /** The steps of what arrives, from the first packet to the calls in it. */
+import { countItems, quicText, servers } from '../tls-report.ts';
 import { byteAmount, count, longTime, share, shortTime } from '../units.ts';
 import type { Amount, Evidence, Observed, StrayTunnel, Traffic } from './evidence.ts';
 import { type Finding, finding } from './findings.ts';
@@ -23,6 +24,7 @@ const NOBODY_LISTENED = 'not looked at; --live 10s listens';
 const COULD_NOT = 'not looked at: something before it is broken';
 const ENDED = 'not looked at: the sensor ended meanwhile';
 const EXPLAINED = 'see above';
+const SERVERS_NAMED_MAX = 5;
 
 export const trafficSteps: readonly Step[] = [
   { name: 'packets arrive', judge: whenHeard(packetsArrive) },
@@ -239,24 +241,26 @@ function directionsByCalls({ calls, tcp }: Observed): Judgement {
 
 function readable(_traffic: Traffic, seen: Observed): Judgement {
   const { http: read, tls, other, all } = carried(seen);
-  if (all === 0) return skipped(seen.tcp === 0 ? EXPLAINED : 'no connection with data');
-  if (tls === 0) return judged('no TLS');
-  const evidence = `${seen.connections === null ? byteAmount(tls) : count(tls)} of ${unit(seen, all)} TLS (${share(tls / all)})${portsText(seen, 'tls')}`;
+  const { packets, connections, http3 } = seen.quic;
+  const quic = quicText(packets, connections, http3);
+  const note = packets === 0 ? null : finding('quic-unread', 'There is QUIC, which cannot be read.', quic);
+  if (all === 0 && packets === 0) return skipped(seen.tcp === 0 ? EXPLAINED : 'no connection with data');
+  if (tls === 0) return judged(packets === 0 ? 'no TLS' : quic, note);
+  const evidence = `${seen.connections === null ? byteAmount(tls) : count(tls)} of ${unit(seen, all)} TLS (${share(tls / all)})${portsText(seen, 'tls')}${serversText(seen)}`;
   const only = read === 0 && tls >= other;
   return judged(
-    evidence,
+    packets === 0 ? evidence : `${evidence}; ${quic}`,
     only
       ? finding('tls-only', 'TLS is all that there is to read.', evidence)
       : finding('tls-some', 'A part is TLS, which cannot be read.', evidence),
+    note,
   );
 }
 
 function http(_traffic: Traffic, seen: Observed): Judgement {
   const { http: read, tls, other, all } = carried(seen);
   if (seen.tcp === 0) return skipped(EXPLAINED);
-  const http2 = connectionsOf(seen, 'http2');
-  const note = http2 === 0 ? null : finding('http2-unread', 'There is HTTP/2 without TLS.', several(http2, 'connection'));
-  if (read > 0) return judged(`${several(seen.calls.seen, 'call')}, ${count(seen.calls.complete)} whole${portsText(seen, 'http')}`, note);
+  if (read > 0) return judged(`${several(seen.calls.seen, 'call')}, ${count(seen.calls.complete)} whole${portsText(seen, 'http')}`);
   if (tls > 0 && tls >= other) return skipped(EXPLAINED);
   if (all === 0) return judged('none', finding('no-data', 'The connections carry no data.', `${several(seen.tcp, 'packet')} of TCP`));
   const kinds = (seen.connections ?? []).filter((c) => c.kind !== 'empty');
@@ -265,8 +269,7 @@ function http(_traffic: Traffic, seen: Observed): Judgement {
   );
   return judged(
     'none',
-    note,
-    finding('no-http', 'No HTTP/1 was found.', `${unit(seen, all)} with data${names.length > 0 ? `: ${named(names)}` : ''}`),
+    finding('no-http', 'No HTTP was found.', `${unit(seen, all)} with data${names.length > 0 ? `: ${named(names)}` : ''}`),
   );
 }
 
@@ -276,7 +279,8 @@ function carried(seen: Observed): { http: number; tls: number; other: number; al
   if (connections === null)
     return { http: payload.http, tls: payload.tls, other: payload.other, all: payload.http + payload.tls + payload.other };
   const tls = connectionsOf(seen, 'tls');
-  const read = connectionsOf(seen, 'http') + connectionsOf(seen, 'websocket') + connectionsOf(seen, 'upgraded');
+  const read =
+    connectionsOf(seen, 'http') + connectionsOf(seen, 'http2') + connectionsOf(seen, 'websocket') + connectionsOf(seen, 'upgraded');
   const all = connections.reduce((sum, c) => sum + c.connections, 0) - connectionsOf(seen, 'empty');
   return { http: read, tls, other: all - tls - read, all };
 }
@@ -287,6 +291,12 @@ function connectionsOf({ connections }: Observed, kind: string): number {
 
 function unit(seen: Observed, n: number): string {
   return seen.connections === null ? byteAmount(n) : several(n, 'connection');
+}
+
+/** "; to login.example 12, others 3": by name, or by address where clients send none. */
+function serversText({ tls }: Observed): string {
+  const items = countItems(servers(tls), SERVERS_NAMED_MAX);
+  return items.length === 0 ? '' : `; to ${items.join(', ')}`;
 }
 
 function portsText({ connections }: Observed, kind: string): string {

@@ -157,6 +157,11 @@ test('names, units and labels keep the rules', () => {
     'endpoint',
     'reason',
     'content',
+    'transport',
+    'protocol',
+    // Of WebSocket: two senders, at most three kinds for each.
+    'sender',
+    'kind',
     'worker',
     'weird',
     'ledger',

@@ -285,6 +285,59 @@ export const metrics: readonly Metric[] = [
     'reason',
   ),
   counter(
+    'websocket_connections_total',
+    'Connections of WebSocket whose handshake was seen.',
+    one((r) => r.counters['websocket.connections'] ?? 0),
+  ),
+  counter('websocket_messages_total', 'Messages of WebSocket, by sender and kind.', perReason('websocket.messages'), 'kind'),
+  counter('websocket_message_bytes_total', 'Payload bytes of these on the wire.', perReason('websocket.bytes'), 'kind'),
+  counter(
+    'websocket_compressed_total',
+    'Of these messages, those with permessage-deflate, by sender.',
+    perReason('websocket.compressed'),
+    'sender',
+  ),
+  counter(
+    'websocket_incomplete_total',
+    'Messages of WebSocket of which a part was not seen, by sender.',
+    perReason('websocket.incomplete'),
+    'sender',
+  ),
+  counter('websocket_control_total', 'Control frames of WebSocket, by sender and kind.', perReason('websocket.control'), 'kind'),
+  counter('websocket_closes_total', 'Connections of WebSocket that ended, by close code.', perReason('websocket.closes'), 'code'),
+  counter(
+    'websocket_unread_bytes_total',
+    'Bytes of WebSocket that were not read, behind a hole or a frame that breaks the rules.',
+    one((r) => r.counters['websocket.unread_bytes'] ?? 0),
+  ),
+  counter('tls_hellos_total', 'Connections of which the ClientHello was seen, by transport.', perReason('tls.hellos'), 'transport'),
+  counter(
+    'tls_ech_total',
+    'Of these, connections whose client encrypted the name of the server.',
+    one((r) => r.counters['tls.ech'] ?? 0),
+  ),
+  counter('tls_spoken_total', 'Connections by the version of TLS that the server chose.', perReason('tls.spoken'), 'version'),
+  counter(
+    'quic_packets_total',
+    'Packets of QUIC, which cannot be read.',
+    one((r) => r.counters['packets.dropped{quic}'] ?? 0),
+  ),
+  counter(
+    'quic_connections_total',
+    'Connections of QUIC, by what their client asked for: http3, or other where that is not known.',
+    ({ report: { counters } }) => {
+      const http3 = counters['quic.http3'] ?? 0;
+      const connections = counters['quic.connections'] ?? 0;
+      return connections === 0 ? [] : [[http3, 'http3'] as Sample, [Math.max(0, connections - http3), 'other'] as Sample];
+    },
+    'protocol',
+  ),
+  counter(
+    'quic_unread_total',
+    'First packets of QUIC clients that could not be decrypted, or were too many.',
+    one((r) => r.counters['quic.unread'] ?? 0),
+  ),
+  counter(
     'calls_received_total',
     'API calls that were found.',
     one((r) => r.stages.pipeline.received),
