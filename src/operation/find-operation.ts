@@ -44,7 +44,10 @@ const LESS = 60;
 const QUESTION_MARK = 63;
 const BRACKET = 91;
 const LETTER_C = 99;
+const LETTER_E = 101;
 const LETTER_L = 108;
+const LETTER_S = 115;
+const LETTER_Y = 121;
 const BRACE = 123;
 
 const text = (name: string): Uint8Array => new Uint8Array(Buffer.from(name));
@@ -158,10 +161,36 @@ function findSoap(at: number, end: number): boolean {
 function findInQuery(): void {
   const block = W[side + S_HEAD];
   const end = block + W[side + S_TEXT_END];
+  if (!mayHaveParameters(block + W[side + S_TEXT], end)) return;
   const p = nextByte(block + W[side + S_TEXT], end, QUESTION_MARK);
   if (p >= end) return;
   const queryEnd = nextByte(p + 1, end, HASH);
   if (readForm(p + 1, queryEnd, W[side + S_FIELDS] === 0 && isHeadCut())) O[O_PLACE] = IN_QUERY;
+}
+
+/**
+ * How far to go on from a byte that stands where the equals sign of "query=", "extensions=" or "operationName=" may stand
+ * (Horspool's search, with the last six bytes of each): one of them is in every operation of a query.
+ */
+const STEP_BYTES = 6;
+const steps = new Uint8Array(256).fill(STEP_BYTES);
+for (const ending of ['query=', 'sions=', 'nName='])
+  for (let i = 0; i < STEP_BYTES; i++) {
+    const c = ending.charCodeAt(i);
+    steps[c] = Math.min(steps[c], STEP_BYTES - 1 - i);
+  }
+
+/** Whether one of these names may be in the target; most have none, and a few bytes of it show that. */
+function mayHaveParameters(at: number, end: number): boolean {
+  for (let p = at + STEP_BYTES - 1; p < end; ) {
+    const step = steps[B[p]];
+    if (step === 0) {
+      const c = B[p - 1];
+      if (c === LETTER_Y || c === LETTER_S || c === LETTER_E) return true;
+      p += STEP_BYTES;
+    } else p += step;
+  }
+  return false;
 }
 
 /** Whether the path speaks of GraphQL or RPC: "graphql", "gql" or "rpc" somewhere in it. Made for bodies that say nothing at once. */
