@@ -1,7 +1,7 @@
 // The order of the layers, once. `ls src` from top to bottom is the path of a packet; an import points only
 // towards the wire or to base/. Type imports count too. Tests obey the order of the layer that they stand in.
-const layers = ['capture', 'decode', 'flow', '(http|http2|websocket)', 'operation', 'normalise', 'policy', 'ship', 'survey', 'web'];
-const hot = '^src/(capture|decode|flow|http|http2|websocket|operation)/';
+const layers = ['capture', 'decode', 'flow', '(http|http2|websocket|grpc)', 'operation', 'normalise', 'policy', 'ship', 'survey', 'web'];
+const hot = '^src/(capture|decode|flow|http|http2|websocket|grpc|operation)/';
 const packages = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown'];
 const tests = '[.](test|bench|fuzz)[.]ts$';
 
@@ -80,7 +80,7 @@ export default {
       name: 'no-input-or-output-behind-capture',
       comment: 'decode, flow and http compute; zlib, crypto, buffer and the isIP of net are all that they take from Node.',
       severity: 'error',
-      from: { path: '^src/(decode|flow|http|http2|websocket)/', pathNot: tests },
+      from: { path: '^src/(decode|flow|http|http2|websocket|grpc)/', pathNot: tests },
       to: { dependencyTypes: ['core'], pathNot: '^(node:)?(zlib|crypto|buffer|net)$' },
     },
     {

@@ -8,6 +8,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { SCHEMA } from '../src/normalise/causes.ts';
 import { runChild } from './child.ts';
 
 const MACRO_RECALL_MIN = 0.985;
@@ -56,6 +57,8 @@ try {
       side,
       './earshot read {pcap} --format jsonl --unmasked --unfiltered',
       ...['--map', map],
+      // Ends of WebSocket connections have records of their own.
+      ...['--where', `schema=${SCHEMA}`],
       ...excludedTags.flatMap((tag) => ['--exclude-tag', tag]),
       ...['--jobs', '2', '--timeout', '30', '--min-recall', '0.99', '--min-precision', '0.99'],
       ...['--quiet', '--show', '3', '--report', reportFile],

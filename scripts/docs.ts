@@ -12,8 +12,10 @@ import { settingsJsonSchema } from '../src/base/settings-schema.ts';
 import { memberSettings, type Setting, settingsTable } from '../src/base/settings-table.ts';
 import { weirds } from '../src/base/weird.ts';
 import { apiCallSchema } from '../src/normalise/api-call.ts';
-import { GAP_SCHEMA, SCHEMA } from '../src/normalise/causes.ts';
+import { CLOSING_SCHEMA, GAP_SCHEMA, MESSAGE_SCHEMA, SCHEMA } from '../src/normalise/causes.ts';
+import { closingRecordSchema } from '../src/normalise/closing-record.ts';
 import { gapRecordSchema } from '../src/normalise/gap-record.ts';
+import { messageRecordSchema } from '../src/normalise/message-record.ts';
 import { advancedFiltersJsonSchema, simpleFiltersJsonSchema } from '../src/policy/filter-files.ts';
 import { maskingJsonSchema } from '../src/policy/masking-file.ts';
 import { defaultMaskingYaml } from '../src/policy/masking-yaml.ts';
@@ -138,6 +140,10 @@ const boundsWithoutWeird: Readonly<Record<string, readonly [happens: string, cou
   'log.rotateBytes': ['The file is closed, compressed, and a new one begun.', ''],
   'log.rotateHours': ['The same.', ''],
   'log.filesMax': ['The oldest file is removed. [drop-oldest]', ''],
+  'http.stillOpenMs': [
+    'The call is reported as it stands, its kept bodies are given back, and a closing record follows at its end.',
+    'cause `still-open`, `earshot stats`',
+  ],
   'flow.idleTimeoutMs': ['The connection is closed; calls under way are reported with cause `idle-timeout`.', 'calls by cause'],
   'flow.halfOpenTimeoutMs': ['The connection is forgotten. It carried no data, so nothing is lost.', ''],
   'flow.closedLingerMs': ['The row is free again; what still comes starts a connection of its own.', '`flow.tcp.midstream`'],
@@ -145,6 +151,7 @@ const boundsWithoutWeird: Readonly<Record<string, readonly [happens: string, cou
   'flow.ackedHoleWaitMs': ['The same.', '`flow.tcp.gap`'],
   'flow.fragmentTimeoutMs': ['The fragments are dropped.', '`flow.fragment.timeout`'],
   'http.bodyBytes': ['The rest of the body is counted and not kept: `bytes` is the true length, `cut` is set. [cut-body]', 'each record'],
+  'websocket.messageBytes': ['The rest of the message is counted and not kept: `cut` is set. [cut-body]', 'each record of a message'],
   'spool.bytesMax': ['The oldest segments go, also what a sink has not taken yet. [drop-oldest]', '`earshot_delivery_expired_calls_total`'],
   'spool.ageHoursMax': [
     'The same, once a whole segment has been older for a minute. [drop-oldest]',
@@ -198,8 +205,7 @@ const fixedBounds: readonly (readonly [what: string, bound: string, happens: str
     'what its first record says is told, without fingerprint: `limit.http.client_hello` [cut-head]',
   ],
   ['cipher suites, extensions and signature algorithms of a fingerprint (JA4)', '512 each', 'there is no fingerprint'],
-  ['open streams of a connection of HTTP/2', '4,096', 'the oldest is reported as it stands: `limit.http.streams` [drop-oldest]'],
-  ['a header block of HTTP/2', '256 KiB, 64 CONTINUATION frames', 'its first fields are reported: `limit.http.header_block` [cut-head]'],
+  ['CONTINUATION frames of a header block of HTTP/2', '64', 'its first fields are reported: `limit.http.header_block` [cut-head]'],
   ['calls of a connection of HTTP/2 that the client reset and that wait for their answer', '16, 1 s each', 'the oldest is reported'],
   [
     'entries of a header table of HTTP/2 (HPACK) that are remembered',
@@ -374,7 +380,9 @@ const files: Readonly<Record<string, () => string>> = {
   'docs/limits.md': limitsPage,
   'docs/metrics.md': metricsPage,
   'schemas/api-call.schema.json': () => schemaFile(SCHEMA, z.toJSONSchema(apiCallSchema)),
+  'schemas/closing.schema.json': () => schemaFile(CLOSING_SCHEMA, z.toJSONSchema(closingRecordSchema)),
   'schemas/gap.schema.json': () => schemaFile(GAP_SCHEMA, z.toJSONSchema(gapRecordSchema)),
+  'schemas/websocket.schema.json': () => schemaFile(MESSAGE_SCHEMA, z.toJSONSchema(messageRecordSchema)),
   'schemas/settings.schema.json': () => schemaFile('Settings of Earshot', settingsJsonSchema()),
   'schemas/filters-simple.schema.json': () => schemaFile('Simple filters of Earshot', simpleFiltersJsonSchema()),
   'schemas/filters-advanced.schema.json': () => schemaFile('Advanced filters of Earshot', advancedFiltersJsonSchema()),

@@ -23,7 +23,8 @@ import { TailLines } from '../src/app/tail.ts';
 import { coloursOf, widthOf } from '../src/app/terminal.ts';
 import { count, longTime } from '../src/app/units.ts';
 import type { ApiCall } from '../src/normalise/api-call.ts';
-import { GAP_SCHEMA } from '../src/normalise/causes.ts';
+import { SCHEMA } from '../src/normalise/causes.ts';
+import type { ClosingRecord } from '../src/normalise/closing-record.ts';
 import type { GapRecord } from '../src/normalise/gap-record.ts';
 import { makeShop } from '../test/support/shop.ts';
 
@@ -185,8 +186,8 @@ const lines = new TailLines(process.stdout.isTTY ? widthOf(process.stdout) : COL
 let calls = 0;
 createInterface({ input: sensor.stdout as NonNullable<typeof sensor.stdout> }).on('line', (line) => {
   if (finishing) return;
-  const record = JSON.parse(line) as ApiCall | GapRecord;
-  if (record.schema === GAP_SCHEMA) return;
+  const record = JSON.parse(line) as ApiCall | GapRecord | ClosingRecord;
+  if (record.schema !== SCHEMA) return;
   if (calls++ === 0) process.stdout.write(lines.titles());
   console.log(lines.line(lineOf(record)));
 });

@@ -47,7 +47,7 @@ function layerText(layer: Layer): string {
 }
 
 /** Type and name of its operation, or the protocol where neither is known. */
-function operationText({ protocol, type, name, batch = 1 }: NonNullable<ApiCall['operation']>): string {
+export function operationText({ protocol, type, name, batch = 1 }: NonNullable<ApiCall['operation']>): string {
   const text = `${type ?? ''} ${name ?? ''}`.trim();
   return `${text === '' ? protocol : text}${batch > 1 ? ` +${batch - 1}` : ''}`;
 }

@@ -116,7 +116,7 @@ function sinkLines(sink: DeliveryState, nowMs: number, style: DeliveryStyle): st
         loss('errors', sink.errors),
         [`retries ${count(sink.retries)}`],
         loss('dead letters', sink.deadLettered),
-        ...(sink.skipped > 0 ? [[`gap records skipped ${count(sink.skipped)}`] as const] : []),
+        ...(sink.skipped > 0 ? [[`records skipped ${count(sink.skipped)}`] as const] : []),
         loss('expired', sink.expired),
         loss('corrupt', sink.corrupt),
         [`in flight ${count(sink.inFlight)}`],

@@ -5,6 +5,7 @@
  *   Packet -> decode -> Segment -> (defragment) -> accept -> Chunk -> parse -> Transaction -> take
  *
  * `take` gets each finished call by its row number; the pipeline gives the row back afterwards, also when `take` throws.
+ * Who wants calls that stay open for long before they are over (`LongCalls`) gets each of them twice (http/long-calls.ts).
  *
  * Finished calls are handed on some dozens at a time: packets and records are different code and different tables, and
  * changing between them at every call costs a fifth of the whole, in caches that have to be filled anew. Who reads live hands
@@ -25,15 +26,25 @@ import { reuseRows } from '../flow/flow-table.ts';
 import { accept, expire, finish, MORE, NONE, nextChunk, ONE, resetReassembly } from '../flow/reassemble.ts';
 import { resetContentCoding } from '../http/content-coding.ts';
 import { releaseProxyBlocks } from '../http/ending.ts';
+import { longCallsAreDue, nextLong, noteReported, resetLongCalls } from '../http/long-calls.ts';
 import { finishedBodyBytes, finishedCalls, nextFinished } from '../http/pairing.ts';
 import { parse, resetHttp } from '../http/parse.ts';
 import { noteDatagram, resetQuic } from '../http/quic.ts';
-import { releaseCall } from '../http/transaction.ts';
+import { C_FLAGS, CALL_SHIFT, calls, REPORTED, releaseCall } from '../http/transaction.ts';
+import {
+  finishedMessage,
+  finishedMessageBytes,
+  finishedMessages,
+  nextFinishedMessage,
+  releaseMessage,
+} from '../websocket/finished-messages.ts';
 import { guarding, refuses, resetGuard } from './guard.ts';
 
 const C = counts;
+const K = calls;
 const now = packetTimeUs;
 const DROPPED = verdictNames.map((name) => counter(`packets.dropped{${name}}`));
+const T_UNWANTED = counter('messages.filtered{unwanted}');
 const BUG = weird('sensor.bug');
 const FRAGMENTS_NESTED_MAX = 8;
 
@@ -41,18 +52,39 @@ const G = guarding;
 const segment = new Segment();
 const chunk = new Chunk();
 let take: (call: number) => void = () => {};
+let long: LongCalls | null = null;
+let takeMessage: (() => void) | null = null;
 const HAND_ON_CALLS = 64;
 const HAND_ON_BYTES = 1 << 20;
 const HAND_ON_SHARE = 16;
 let handOnCalls = HAND_ON_CALLS;
 let handOnBytes = HAND_ON_BYTES;
 
+/** What becomes of calls that are older than `http.stillOpenMs`. */
+export interface LongCalls {
+  /** Gets the call while it is open; its row stays the pipeline's. */
+  readonly open: (call: number) => void;
+  /** Gets it again when it is over, in the place of `onCall`. */
+  readonly close: (call: number) => void;
+}
+
 /**
  * Forgets everything and takes over the settings; `onCall` receives every finished call from now on. With
- * `keepCounts` the counters go on, because the capture has been opened and counts already.
+ * `keepCounts` the counters go on, because the capture has been opened and counts already. Without `longCalls` every call is
+ * handed on when it is over, however long that takes. `onMessage` is called for each message of WebSocket that makes a
+ * record, and for each end of such a connection (websocket/finished-messages.ts), behind the calls that were finished before.
  */
-export function resetPipeline(settings: Settings, onCall: (call: number) => void, keepCounts = false): void {
+export function resetPipeline(
+  settings: Settings,
+  onCall: (call: number) => void,
+  keepCounts = false,
+  longCalls: LongCalls | null = null,
+  onMessage: (() => void) | null = null,
+): void {
   take = onCall;
+  takeMessage = onMessage;
+  long = longCalls;
+  resetLongCalls(longCalls === null ? 0 : settings.http.stillOpenMs);
   handOnCalls = Math.min(HAND_ON_CALLS, settings.http.callsInFlightMax / HAND_ON_SHARE);
   handOnBytes = Math.min(HAND_ON_BYTES, settings.memory.blockBytesMax / HAND_ON_SHARE);
   if (!keepCounts) {
@@ -79,7 +111,7 @@ export function processPacket(packet: Packet): void {
 }
 
 function step(packet: Packet): void {
-  if (expire()) drain();
+  if (expire()) onTimers();
   let verdict = decode(packet, segment);
   if (verdict === FRAGMENT) verdict = rejoin();
   if (verdict !== TCP) {
@@ -111,25 +143,60 @@ function drain(): void {
     parse(chunk);
     handOnMany();
   }
-  if (finishedCalls() === 0) forgetEnded();
+  if (finishedCalls() === 0 && finishedMessages() === 0) forgetEnded();
+}
+
+function onTimers(): void {
+  drain();
+  if (longCallsAreDue()) reportLong();
+}
+
+/** Calls that are finished go first: what is left in use is open. */
+function reportLong(): void {
+  handOn();
+  for (let call = nextLong(); call !== 0; call = nextLong()) {
+    try {
+      long?.open(call);
+    } catch (error) {
+      onBug(error);
+    } finally {
+      noteReported(call);
+    }
+  }
 }
 
 function handOnMany(): void {
   if (finishedCalls() >= handOnCalls || finishedBodyBytes() >= handOnBytes) handOn();
+  else if (finishedMessages() >= handOnCalls || finishedMessageBytes() >= handOnBytes) handOn();
 }
 
 /** Hands on the calls that are finished: when a burst is over, or the input waits. */
 export function handOn(): void {
   for (let call = nextFinished(); call !== 0; call = nextFinished()) {
     try {
-      take(call);
+      if (K[(call << CALL_SHIFT) + C_FLAGS] & REPORTED) long?.close(call);
+      else take(call);
     } catch (error) {
       onBug(error);
     } finally {
       releaseCall(call);
     }
   }
+  handOnMessages();
   forgetEnded();
+}
+
+function handOnMessages(): void {
+  while (nextFinishedMessage()) {
+    try {
+      if (takeMessage !== null) takeMessage();
+      else if (finishedMessage.ended === null) C[T_UNWANTED]++;
+    } catch (error) {
+      onBug(error);
+    } finally {
+      releaseMessage();
+    }
+  }
 }
 
 /** Finished calls refer to rows and PROXY headers of connections that are over; now there is none left. */
@@ -143,7 +210,7 @@ export function passTime(timeUs: number): void {
   if (timeUs > now[0]) {
     now[0] = timeUs;
     try {
-      if (expire()) drain();
+      if (expire()) onTimers();
     } catch (error) {
       onBug(error);
     }

@@ -29,6 +29,7 @@ export async function loadPolicy(settings: Settings, keyDirectory: string): Prom
     pipelines.push({ name, simple, advanced, sampling });
   }
   const masking = await tried(() => maskingRules(settings.policy.maskingFile));
+  const descriptors = await tried(() => descriptorFiles(settings.policy.descriptorFiles));
   const key = await tried(() => maskingKey(settings.policy.maskingKey, keyDirectory === '' ? null : keyDirectory));
   const [first, ...others] = errors;
   if (first !== undefined) {
@@ -36,7 +37,7 @@ export async function loadPolicy(settings: Settings, keyDirectory: string): Prom
     const details = errors.flatMap((error) => [error.message, ...error.details]);
     throw new SensorError(first.code, 'Cannot use the rules', `${errors.length} of their files cannot be used`, first.next, first, details);
   }
-  return { pipelines, masking, maskingKey: key } as PolicySpec;
+  return { pipelines, masking, maskingKey: key, descriptors } as PolicySpec;
 }
 
 // What reads files is loaded only when a file is named: it costs more than a short read.
@@ -47,6 +48,10 @@ async function simpleFilters(file: string): Promise<SimpleFilters> {
 
 async function advancedFilters(file: string): Promise<AdvancedFilters> {
   return file === '' ? defaultAdvancedFilters : (await import('../policy/filter-files.ts')).readAdvancedFilters(file);
+}
+
+async function descriptorFiles(files: readonly string[]): Promise<Uint8Array[]> {
+  return files.length === 0 ? [] : (await import('../policy/descriptor-files.ts')).readDescriptors(files);
 }
 
 async function maskingRules(file: string): Promise<MaskingSpec> {

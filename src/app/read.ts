@@ -15,7 +15,7 @@ import { Packet } from '../capture/packet.ts';
 import { Policy } from '../policy/policy.ts';
 import { type FormatContext, type FormatName, formats } from '../ship/formats/format.ts';
 import { OutputClosed, openOutput, say, writeBytes, writeText } from './output.ts';
-import { finishPipeline, handOn, lastBug, processPacket, resetPipeline } from './pipeline.ts';
+import { finishPipeline, handOn, type LongCalls, lastBug, processPacket, resetPipeline } from './pipeline.ts';
 import { loadPolicy } from './policy-files.ts';
 import { Progress } from './progress.ts';
 import type { ReadDelivery } from './read-delivery.ts';
@@ -69,7 +69,8 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
   const fd = !writesCalls ? -1 : options.output === undefined ? 1 : openBeside(options.output, files);
   const progress = new Progress(capture);
   const policy =
-    options.unmasked === true && options.unfiltered === true && options.summary !== true
+    // Descriptors are a matter of the policy, and name fields in what is unmasked too.
+    options.unmasked === true && options.unfiltered === true && options.summary !== true && settings.policy.descriptorFiles.length === 0
       ? null
       : new Policy(await loadPolicy(settings, keyDirectoryOf(settings, options)));
   const delivery = options.deliver === true ? await startDelivery(settings, options) : null;
@@ -77,6 +78,7 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
   try {
     const packet = new Packet();
     const any = capture.next(packet);
+    const summary = options.summary ? new Summary(packetTimeUs[0]) : null;
     const writer = new RecordWriter({
       settings,
       epoch: epochOf(any ? packetTimeUs[0] : 0),
@@ -86,25 +88,31 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
       },
       format,
       ports: options.filterPort ?? [],
+      ...(summary !== null && options.unmasked !== true && { onRecord: (at, end) => summary.countOperation(at, end) }),
       ...(policy !== null && options.unfiltered !== true && { route: (call) => policy.route(call) }),
-      ...(policy !== null && options.unmasked !== true && { encode: (call, to) => policy.encode(call, to) }),
+      ...(policy !== null &&
+        options.unmasked !== true && {
+          encode: (call, to) => policy.encode(call, to),
+          encodeMessage: (to, prefix, n, context) => policy.encodeMessage(to, prefix, n, context),
+        }),
     });
     capture.beforeWaiting(() => {
       handOn();
       writer.flush();
     });
-    const summary = options.summary ? new Summary(packetTimeUs[0]) : null;
-    if (summary === null) resetPipeline(settings, (call) => writer.take(call), true);
-    else {
-      resetPipeline(
-        settings,
-        (call) => {
-          summary.count(call);
-          writer.take(call);
-        },
-        true,
-      );
-    }
+    const take = (call: number): void => {
+      summary?.count(call);
+      writer.take(call);
+    };
+    // A file tells at once how a call ended; what comes in through a pipe may be live.
+    const long: LongCalls = {
+      open: (call) => {
+        summary?.count(call);
+        writer.takeOpen(call);
+      },
+      close: (call) => writer.takeClosing(call),
+    };
+    resetPipeline(settings, take, true, files.includes('-') ? long : null, () => writer.takeMessage());
     if (options.unmasked === true && fd > 2) warnReadable(fd, options.output ?? '');
     if (writesCalls && options.unmasked === true) say('earshot: what follows is unmasked: headers and bodies as they were on the wire.\n');
     if (format !== null) writer.begin(format.begin(context));

@@ -8,31 +8,55 @@
  *
  * Beside the records lies their index: two words for each, its length and its routes (policy/masked-call.ts).
  *
- * Between the calls stand gap records (app/gaps.ts): for all pipelines, counted apart (`records.gap`), and written in the
- * canonical form only, because the other formats have no place for them. Nobody looks on at these.
+ * A call that is open for long is written while it is open (`takeOpen`), and where it went is kept until it is over: then its
+ * closing record goes the same way (`takeClosing`).
+ *
+ * Messages of WebSocket, where they make records, and the closing record of their connection go where the call went that is its
+ * handshake (`takeMessage`).
+ *
+ * Between the calls stand message records (`messages.written`), closing records, and gap records (app/gaps.ts), these for all pipelines. They are counted apart
+ * (`records.closing`, `records.gap`) and written in the canonical form only, because the other formats have no place for them.
+ * Nobody looks on at these.
  */
 import { bytes, outputRegion } from '../base/arena.ts';
 import { packetTimeUs } from '../base/clock.ts';
 import { counter, counts } from '../base/counters.ts';
 import type { Settings } from '../base/settings.ts';
 import { PORTS, ROW_SHIFT, rows } from '../flow/flow-table.ts';
-import { C_FLOW, CALL_SHIFT, calls } from '../http/transaction.ts';
+import { C_FLOW, C_SOCKET, CALL_SHIFT, calls } from '../http/transaction.ts';
 import type { ApiCall } from '../normalise/api-call.ts';
 import { DUPLICATE, forget, judge, nextDue, park, resetDuplicates, WAIT } from '../normalise/duplicates.ts';
-import { encodeCall, RECORD_BYTES_MAX, resetEncoder } from '../normalise/encode.ts';
+import { encodeCall, lastSequence, RECORD_BYTES_MAX, resetEncoder } from '../normalise/encode.ts';
+import { type Closing, closingOf, encodeClosing, idPrefix } from '../normalise/encode-closing.ts';
 import { encodeGap, type Gap, gapPrefix } from '../normalise/encode-gap.ts';
+import { encodeMessage, messagePrefix } from '../normalise/encode-message.ts';
 import type { Literal } from '../normalise/json.ts';
 import { INDEX_WORDS } from '../policy/masked-call.ts';
 import type { Format } from '../ship/formats/format.ts';
 import { ALL_PIPELINES } from '../ship/routes.ts';
+import { finishedMessage } from '../websocket/finished-messages.ts';
+import { passMessage, resetOpenMessage } from '../websocket/open-message.ts';
 import { onBug } from './pipeline.ts';
+import { closingOfSocket, SocketCalls } from './socket-calls.ts';
 
 const B = bytes;
 const C = counts;
 const K = calls;
 const R = rows;
+const F = finishedMessage;
 const T_WRITTEN = counter('calls.written');
 const T_GAP = counter('records.gap');
+const T_CLOSING = counter('records.closing');
+/** Their call was filtered, a copy, or lost. */
+const T_CLOSING_ALONE = counter('closings.dropped{no-record}');
+const T_CLOSING_FORMAT = counter('closings.dropped{format}');
+const T_MESSAGES = counter('messages.written');
+/** Its handshake made no record. */
+const T_MESSAGE_ALONE = counter('messages.filtered{call}');
+const T_MESSAGE_FORMAT = counter('messages.filtered{format}');
+const T_MESSAGE_LOST = counter('messages.lost{bug}');
+const T_MESSAGE_SHED = counter('messages.lost{shed}');
+const T_CLOSINGS = counter('closings.seen');
 const T_FILTERED = counter('calls.filtered{port}');
 const T_LOST = counter('calls.lost{bug}');
 const OUT_BYTES = counter('output.bytes');
@@ -53,6 +77,8 @@ export interface RecordWriterOptions {
   readonly route?: (call: number) => number;
   /** Writes the record of the call that was routed last at an offset and returns its end; as it was on the wire when not said. */
   readonly encode?: (call: number, to: number) => number;
+  /** Writes the record of the message at hand (websocket/finished-messages.ts); as `encode`. Gives the offset back when it leaves it out. */
+  readonly encodeMessage?: typeof encodeMessage;
   /** Makes something else of each canonical record. */
   readonly format?: Format | null;
   /** Only calls of connections with one of these ports; all when empty. */
@@ -66,6 +92,13 @@ const all = (): number => EVERYWHERE;
 /** A record has at least so many bytes. */
 const RECORD_BYTES_MIN = 128;
 
+/** The record of a call that is still open: its number, and where it went. */
+interface Reported {
+  readonly sequence: number;
+  readonly routes: number;
+  readonly routing: number;
+}
+
 export class RecordWriter {
   readonly #write: RecordWriterOptions['write'];
   readonly #encode: (call: number, to: number) => number;
@@ -73,13 +106,23 @@ export class RecordWriter {
   readonly #ports: Uint8Array | null = null;
   readonly #onRecord: ((at: number, end: number) => void) | undefined;
   readonly #route: (call: number) => number;
+  readonly #encodeMessage: typeof encodeMessage;
   readonly #gapPrefix: Literal;
+  readonly #messagePrefix: Literal;
+  readonly #sockets: SocketCalls;
+  readonly #idPrefix: Literal;
+  /** By the row of the call. */
+  readonly #reported = new Map<number, Reported>();
   readonly #index = new Int32Array(INDEX_WORDS * (FLUSH_BYTES / RECORD_BYTES_MIN + 2));
   #at = START;
   /** Records since the last flush, and of the whole run. */
   #ready = 0;
   #records = 0;
   #gaps = 0;
+  #closings = 0;
+  #messages = 0;
+  /** Behind the record that was encoded last. */
+  #end = START;
   /** Of what is written now, and of what is routed now. */
   #routing: number;
   #nextRouting: number;
@@ -98,10 +141,14 @@ export class RecordWriter {
       ports = [],
       onRecord,
       routing = 0,
+      // Where calls are masked, messages never leave as they were.
+      encodeMessage: encodeOne = encode === encodeCall ? encodeMessage : (to) => to,
     } = options;
     this.#write = write;
     this.#route = route;
     this.#encode = encode;
+    this.#encodeMessage = encodeOne;
+    this.#sockets = new SocketCalls(settings.websocket.messages !== 'count' && format === null);
     this.#format = format;
     this.#onRecord = onRecord;
     this.#routing = routing;
@@ -111,8 +158,11 @@ export class RecordWriter {
       for (const port of ports) this.#ports[port] = 1;
     }
     this.#gapPrefix = gapPrefix(settings.sensor.id, epoch, worker);
+    this.#idPrefix = idPrefix(settings.sensor.id, epoch, worker);
+    this.#messagePrefix = messagePrefix(settings.sensor.id, epoch, worker);
     resetEncoder(settings, epoch, worker);
     resetDuplicates(settings);
+    resetOpenMessage(settings);
     if (outputRegion.end - START < FLUSH_BYTES + RECORD_BYTES_MAX) throw new Error('output region too small');
   }
 
@@ -123,37 +173,120 @@ export class RecordWriter {
 
   /** Takes a finished call; its row is the caller's again afterwards. */
   take(call: number): void {
-    if (this.#ports !== null) {
-      const ports = R[(K[(call << CALL_SHIFT) + C_FLOW] << ROW_SHIFT) + PORTS];
-      if (this.#ports[ports >>> 16] === 0 && this.#ports[ports & 0xffff] === 0) {
-        C[T_FILTERED]++;
-        return;
-      }
-    }
+    if (!this.#isOnPort(call)) return;
     this.releaseDue();
     const verdict = judge(call);
     if (verdict === DUPLICATE) return;
+    const routes = this.#encodeRouted(call);
+    if (routes === 0) return;
+    if (K[(call << CALL_SHIFT) + C_SOCKET] > 0) this.#sockets.begin(call, this.#at, this.#end, routes, this.#nextRouting);
+    if (verdict === WAIT) {
+      const record = Buffer.from(B.subarray(this.#at, this.#end));
+      this.#parkedRoutings.set(record, this.#nextRouting);
+      park(call, record, routes);
+      return;
+    }
+    this.#record(this.#at, this.#end, routes);
+  }
+
+  /** Takes a call that is still open; `takeClosing` follows when it is over. */
+  takeOpen(call: number): void {
+    if (!this.#isOnPort(call)) return;
+    this.releaseDue();
+    if (judge(call, true) === DUPLICATE) return;
+    const routes = this.#encodeRouted(call);
+    if (routes === 0) return;
+    this.#reported.set(call, { sequence: lastSequence(), routes, routing: this.#nextRouting });
+    this.#record(this.#at, this.#end, routes);
+  }
+
+  /** A call that was taken while it was open is over. */
+  takeClosing(call: number): void {
+    const reported = this.#reported.get(call);
+    if (reported === undefined) {
+      C[T_CLOSING_ALONE]++;
+      return;
+    }
+    this.#reported.delete(call);
+    this.closing(closingOf(call, reported.sequence), reported.routes, reported.routing);
+  }
+
+  /** Writes a closing record, where the record of its call went; nothing where the format has no place for it. */
+  closing(closing: Closing, routes: number, routing: number): void {
+    if (this.#format !== null) {
+      C[T_CLOSING_FORMAT]++;
+      return;
+    }
+    C[T_CLOSING]++;
+    this.#switch(routing);
+    this.#put(this.#at, encodeClosing(this.#at, this.#idPrefix, ++this.#closings, closing), routes);
+    this.#switch(this.#nextRouting);
+  }
+
+  /** Takes over the settings while calls come. */
+  setMessages(settings: Pick<Settings, 'websocket'>): void {
+    this.#sockets.withMessages = settings.websocket.messages !== 'count' && this.#format === null;
+    resetOpenMessage(settings);
+  }
+
+  /** Takes the message at hand, which goes where its handshake's call went, or the end of its connection. */
+  takeMessage(): void {
+    this.releaseDue();
+    if (F.ended !== null) {
+      this.#endSocket();
+      return;
+    }
+    const handshake = this.#sockets.find(F.serial);
+    if (handshake === undefined || handshake.context === null) {
+      C[handshake === undefined ? T_MESSAGE_ALONE : T_MESSAGE_FORMAT]++;
+      return;
+    }
+    this.#switch(handshake.routing);
+    try {
+      const end = this.#encodeMessage(this.#at, this.#messagePrefix, this.#messages + 1, handshake.context);
+      if (end === this.#at) C[T_MESSAGE_SHED]++;
+      else {
+        this.#messages++;
+        C[T_MESSAGES]++;
+        this.#put(this.#at, end, handshake.routes);
+      }
+    } catch (error) {
+      // The window of its compression may have been left as it was.
+      passMessage();
+      C[T_MESSAGE_LOST]++;
+      onBug(error);
+    }
+    this.#switch(this.#nextRouting);
+  }
+
+  #endSocket(): void {
+    C[T_CLOSINGS]++;
+    const handshake = this.#sockets.end(F.serial);
+    if (handshake === undefined || F.ended === null) C[T_CLOSING_ALONE]++;
+    else this.closing(closingOfSocket(handshake.closing, F.ended), handshake.routes, handshake.routing);
+  }
+
+  #isOnPort(call: number): boolean {
+    if (this.#ports === null) return true;
+    const ports = R[(K[(call << CALL_SHIFT) + C_FLOW] << ROW_SHIFT) + PORTS];
+    if (this.#ports[ports >>> 16] !== 0 || this.#ports[ports & 0xffff] !== 0) return true;
+    C[T_FILTERED]++;
+    return false;
+  }
+
+  /** Writes the record of a call to `#at`, up to `#end`, unless it goes nowhere; gives its routes. */
+  #encodeRouted(call: number): number {
     let routes = 0;
-    let end = this.#at;
     try {
       routes = this.#route(call);
-      if (routes !== 0) end = this.#encode(call, end);
+      if (routes !== 0) this.#end = this.#encode(call, this.#at);
     } catch (error) {
       C[T_LOST]++;
       onBug(error);
       routes = 0;
     }
-    if (routes === 0) {
-      forget();
-      return;
-    }
-    if (verdict === WAIT) {
-      const record = Buffer.from(B.subarray(this.#at, end));
-      this.#parkedRoutings.set(record, this.#nextRouting);
-      park(call, record, routes);
-      return;
-    }
-    this.#record(this.#at, end, routes);
+    if (routes === 0) forget();
+    return routes;
   }
 
   /** Lets go of calls that waited for a better copy and whose time is over. */

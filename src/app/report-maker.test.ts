@@ -133,6 +133,8 @@ test('sums over workers: counters, weirds, interfaces, stages, ledger', () => {
       ['packets received', 200],
       ['payload bytes seen', 10_000],
       ['calls seen', 6],
+      ['messages seen', 0],
+      ['closings seen', 0],
     ],
   );
 });

@@ -357,6 +357,7 @@ export class Sensor implements SensorControl {
         type: 'settings',
         shedding: settings.run.shedding,
         watchCallsPerSecondMax: settings.run.watchCallsPerSecondMax,
+        websocket: settings.websocket,
         only: settings.capture.only,
         not: settings.capture.not,
       });

@@ -62,6 +62,7 @@ websocket
   clients  text 700,000 (84.0 MB), compressed 650,000
   servers  incomplete 12, ping 40,000
   closes   1000 4,000, 1006 900
+  records  written 690,000, filtered (call) 9,000, lost (rate) 1,000
 encrypted, cannot be read
   TLS  12,000 hellos, login.example.com 9,000, (none) 2,000, others 1,000
   JA4  t13d1516h2_8daaf6152771_e5627efa2ab1 11,990
@@ -237,4 +238,12 @@ test('the report for tests agrees with itself', () => {
     assert.equal(state.inFlight + state.queued, reader.queued, state.name);
   }
   assert.ok(ship.spool.offered <= delivery.received && ship.spool.lost <= delivery.lost);
+});
+
+test('calls that were reported open, and how many of them have ended, where there are any', () => {
+  const report = sampleReport();
+  assert.doesNotMatch(block(report), /still open|closings /);
+  const counters = { ...report.counters, 'calls.incomplete{still-open}': 17, 'closings.seen': 5 };
+  assert.match(block({ ...report, counters }), /still open +17\b/);
+  assert.match(block({ ...report, counters }), /closings +5\b/);
 });

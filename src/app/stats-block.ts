@@ -20,6 +20,9 @@ const NAME_COLUMNS = 13;
 const STAGE_COLUMNS_MAX = 34;
 /** Below that, two stages stand beside each other and the third under them. */
 const COLUMNS_FOR_THREE = 74;
+/** Calls that were reported while they were open, and ends of such calls. */
+const REPORTED_OPEN = 'calls.incomplete{still-open}';
+const CLOSINGS = 'closings.seen';
 /** Under the name of a balance. */
 const HANGING = ' '.repeat(12);
 
@@ -32,6 +35,17 @@ export interface BlockStyle {
 
 /** A line of a stage: name, value, and whether the value is a loss that should be seen. */
 type Line = readonly [name: string, value: string, isBad?: boolean];
+
+/** Only where there are any. */
+function longCalls({ counters }: SensorReport, n: (value: number) => string): Line[] {
+  const open = counters[REPORTED_OPEN] ?? 0;
+  const closings = counters[CLOSINGS] ?? 0;
+  if (open + closings === 0) return [];
+  return [
+    ['still open', n(open)],
+    ['closings', n(closings)],
+  ];
+}
 
 /** The block, lines of at most `columns` (60 at least), each ended by a line feed. */
 export function statsBlock(report: SensorReport, style: BlockStyle): string {
@@ -78,6 +92,7 @@ export function statsBlock(report: SensorReport, style: BlockStyle): string {
         ['gap bytes', byteAmount(pipeline.gapBytes)],
         ['connections', n(pipeline.flows)],
         ['in flight', n(pipeline.callsInFlight)],
+        ...longCalls(report, n),
         ['workers', running === workers.length ? String(running) : `${running} of ${workers.length}`, running < workers.length],
       ],
     ],
@@ -172,6 +187,8 @@ export function statsLine(report: SensorReport): Record<string, number> {
     gapBytes: pipeline.gapBytes,
     flows: pipeline.flows,
     callsInFlight: pipeline.callsInFlight,
+    callsReportedOpen: report.counters[REPORTED_OPEN] ?? 0,
+    closings: report.counters[CLOSINGS] ?? 0,
     sinkReceived: sink.received,
     sinkWritten: sink.written,
     sinkWrittenPerS: sink.writtenPerS,

@@ -2,6 +2,7 @@
  * The readable report of a read: what was in the capture, what became of it, and what to look at. Made to fit on one
  * screen; long lists are cut and say so.
  */
+import { bytes } from '../base/arena.ts';
 import { packetTimeUs } from '../base/clock.ts';
 import { countOf, countsByName, sumOf } from '../base/counters.ts';
 import { balances } from '../base/ledger.ts';
@@ -13,8 +14,10 @@ import { kindNames } from '../http/connection.ts';
 import { connectionsByKind } from '../http/ending.ts';
 import { tlsSeen } from '../http/tls-facts.ts';
 import * as t from '../http/transaction.ts';
+import type { ApiCall } from '../normalise/api-call.ts';
 import { callsParked } from '../normalise/duplicates.ts';
 import { maskedStart } from '../policy/mask/masked-start.ts';
+import { operationText } from './call-line.ts';
 import { type Colours, shown, wrapped } from './terminal.ts';
 import { countItems, quicWords } from './tls-report.ts';
 import { webSocketRows } from './websocket-report.ts';
@@ -29,6 +32,11 @@ const NAME_COLUMNS = 14;
 const COUNT_COLUMNS = 9;
 /** As many halves of calls are no accident at the edges of the capture. */
 const HALVES_MIN = 5;
+
+/** No text in a record holds unescaped quotes: these are members. They stand behind the path template, which is shorter than this. */
+const OPERATION = Buffer.from(',"operation":{');
+const REQUEST = Buffer.from(',"request":{');
+const BEFORE_REQUEST_BYTES = 1 << 18;
 
 type Counts = Map<string, number>;
 
@@ -103,6 +111,7 @@ export class Summary {
   readonly #hosts: Counts = new Map();
   readonly #methods: Counts = new Map();
   readonly #statuses: Counts = new Map();
+  readonly #operations: Counts = new Map();
   /** Calls by encapsulation path. */
   readonly #paths = new Map<number, number>();
   readonly #firstUs: Float64Array = new Float64Array(1);
@@ -127,6 +136,16 @@ export class Summary {
     bump(this.#statuses, flags & t.HAS_RESPONSE ? String(K[k + t.RESPONSE + t.S_FIRST] || 'HTTP/0.9') : 'no response');
     const path = R[(K[k + t.C_FLOW] << ROW_SHIFT) + PATH + (K[k + t.C_CLIENT] & 1)];
     this.#paths.set(path, (this.#paths.get(path) ?? 0) + 1);
+  }
+
+  /** Counts the operation of a masked record in the arena, when it has one. */
+  countOperation(at: number, end: number): void {
+    const record = bytes.subarray(at, Math.min(end, at + BEFORE_REQUEST_BYTES));
+    const request = record.indexOf(REQUEST);
+    const operation = record.subarray(0, Math.max(0, request)).indexOf(OPERATION);
+    if (operation < 0) return;
+    const { operation: found } = JSON.parse(`{${record.toString('utf8', operation + 1, request)}}`) as Pick<ApiCall, 'operation'>;
+    if (found !== undefined) bump(this.#operations, shown(operationText(found), KEY_CHARACTERS_MAX));
   }
 
   /** The report. `seconds` is how long the read took; lines have at most `width` columns, where words allow it. */
@@ -236,18 +255,22 @@ export class Summary {
       this.#row('  hosts', list(this.#hosts));
       this.#row('  methods', list(this.#methods));
       this.#row('  statuses', list(this.#statuses));
+      if (this.#operations.size > 0) this.#row('  operations', list(this.#operations));
     }
     if (incomplete > 0) {
       const causes = [
         ['without response', countOf('calls.incomplete{no-response}')],
         ['without request', countOf('calls.incomplete{no-request}')],
         ['in part', countOf('calls.incomplete{partial}')],
+        ['still open when they were reported', countOf('calls.incomplete{still-open}')],
       ] as const;
       this.#row(
         '  incomplete',
         causes.filter(([, n]) => n > 0).map(([name, n]) => `${name} ${number(n)}`),
       );
     }
+    const closings = countOf('closings.seen');
+    if (closings > 0) this.#row('  closings', [`${number(closings)} ends of calls that had been reported, and of WebSocket connections`]);
     const gaps = countOf('gaps.count');
     this.#row('gaps', gaps === 0 ? [] : [`${several(gaps, 'hole')} in streams, ${amount(countOf('gaps.bytes'))} never captured`]);
   }

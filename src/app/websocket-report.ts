@@ -20,8 +20,18 @@ export function webSocketRows(counters: Counters): Row[] {
     ['clients', sentBy(counters, 'client')],
     ['servers', sentBy(counters, 'server')],
     ['closes', closes],
+    ['records', recordsOf(counters)],
   ];
   return rows.filter(([, items]) => items.length > 0);
+}
+
+/** Of messages, where they make records: how many were written, and why others were not. */
+function recordsOf(counters: Counters): string[] {
+  if ((counters['messages.seen'] ?? 0) === 0) return [];
+  const left = ['filtered', 'lost'].flatMap((what) =>
+    reasons(counters, `messages.${what}`).map(([reason, n]) => `${what} (${reason}) ${count(n)}`),
+  );
+  return [`written ${count(counters['messages.written'] ?? 0)}`, ...left];
 }
 
 function sentBy(counters: Counters, side: 'client' | 'server'): string[] {

@@ -40,6 +40,7 @@ export type ToWorker =
       readonly type: 'settings';
       readonly shedding: boolean;
       readonly watchCallsPerSecondMax: number;
+      readonly websocket: Settings['websocket'];
       readonly only: PacketList;
       readonly not: PacketList;
     }

@@ -27,6 +27,7 @@ import type { ApiCall } from '../normalise/api-call.ts';
 import { callsParked } from '../normalise/duplicates.ts';
 import { INDEX_WORDS } from '../policy/masked-call.ts';
 import { Policy } from '../policy/policy.ts';
+import { setRecorder } from '../websocket/recorder.ts';
 import { withRecord } from './call-line.ts';
 import { Gaps } from './gaps.ts';
 import { giveBackMemory } from './give-back.ts';
@@ -127,10 +128,18 @@ const writer = new RecordWriter({
   routing: start.routing,
   route: (call) => policy.route(call),
   encode: (call, to) => policy.encode(call, to),
+  encodeMessage: (to, prefix, n, context) => policy.encodeMessage(to, prefix, n, context),
   onRecord: watch,
 });
 const gaps = new Gaps((gap) => writer.gap(gap));
-resetPipeline(settings, (call) => writer.take(call));
+const longCalls = { open: (call: number) => writer.takeOpen(call), close: (call: number) => writer.takeClosing(call) };
+resetPipeline(
+  settings,
+  (call) => writer.take(call),
+  false,
+  longCalls,
+  () => writer.takeMessage(),
+);
 setOwnSockets(start.ownSockets);
 
 /** The kernel filters what comes by interfaces. */
@@ -155,6 +164,8 @@ function take(message: ToWorker): void {
     case 'settings':
       shedding = message.shedding;
       watches.callsPerSecondMax = message.watchCallsPerSecondMax;
+      setRecorder(message);
+      writer.setMessages(message);
       filterEndpoints(message.only, message.not);
       break;
     case 'policy':

@@ -239,6 +239,11 @@ export const pipelinesSchema: z.ZodType<Record<string, PipelineSettings>, unknow
 export const policySchema = z
   .strictObject({
     maskingFile: filePath.default(defaults.policy.maskingFile).describe('Masking rules (docs/masking.md). Empty: those that are shipped.'),
+    descriptorFiles: z
+      .array(filePath.min(1))
+      .max(64)
+      .default(defaults.policy.descriptorFiles)
+      .describe('Descriptors of Protocol Buffers (FileDescriptorSet), which name the fields of gRPC messages (docs/protocols.md).'),
     maskingKey: secret
       .nullable()
       .default(defaults.policy.maskingKey)

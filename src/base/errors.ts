@@ -11,6 +11,7 @@ const codes = {
   'link-unsupported': 'A capture has a link type that Earshot does not read.',
   'config-invalid': 'The configuration does not fit its schema.',
   'secret-missing': 'A file or environment variable that should hold a secret is missing, empty or cannot be read.',
+  'descriptor-invalid': 'A file holds no descriptors of Protocol Buffers.',
   'masking-invalid': 'A file of masking rules does not fit its schema.',
   'masking-key-invalid': 'The key for masking is not 32 bytes in hexadecimal or base64.',
   'masking-key-failed': 'The key for masking cannot be kept in its file.',

@@ -10,14 +10,7 @@ function set(values: Readonly<Record<string, number>>): void {
 
 test('nothing is balanced', () => {
   resetCounters();
-  assert.deepEqual(
-    balances(0, 0).map((b) => [b.total, b.balances]),
-    [
-      [0, true],
-      [0, true],
-      [0, true],
-    ],
-  );
+  for (const { name, total, balances: isBalanced } of balances(0, 0)) assert.deepEqual([total, isBalanced], [0, true], name);
 });
 
 test('packets: received = decoded + dropped{reason}', () => {
@@ -57,4 +50,12 @@ test('calls: seen = written + duplicate + filtered + waiting', () => {
   assert.equal(balances(0, 0)[2].balances, false);
   assert.equal(balances(0, 1)[2].balances, true);
   assert.equal(balances(0, 2)[2].balances, false);
+});
+
+test('closings: seen = written + dropped{reason}', () => {
+  const closings = (): boolean | undefined => balances(0, 0).find(({ name }) => name === 'closings seen')?.balances;
+  set({ 'closings.seen': 5, 'records.closing': 2, 'closings.dropped{no-record}': 2 });
+  assert.equal(closings(), false);
+  set({ 'closings.seen': 5, 'records.closing': 2, 'closings.dropped{no-record}': 2, 'closings.dropped{format}': 1 });
+  assert.equal(closings(), true);
 });

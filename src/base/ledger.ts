@@ -5,8 +5,11 @@
  *   packets   received = decoded + dropped{reason}
  *   payload   seen = http + tls + other + retransmitted + discarded{reason} + held     (TCP payload bytes captured)
  *   calls     seen = written + duplicate + filtered + lost{reason} + waiting
+ *   closings  seen = written + dropped{reason}          (ends of calls that were reported while they were open)
+ *   messages  seen = written + filtered{reason} + lost{reason}         (of WebSocket, where they make records)
  *
- * What is handed on behind them is counted in records: the calls that were written, and gap records (`records.gap`).
+ * What is handed on behind them is counted in records: the calls that were written, closing records (`records.closing`), and
+ * gap records (`records.gap`).
  */
 import * as counters from './counters.ts';
 
@@ -51,6 +54,15 @@ export function balances(heldBytes: number, waitingCalls: number, { countOf, sum
       ['filtered', sumOf('calls.filtered')],
       ['lost', sumOf('calls.lost')],
       ['waiting', waitingCalls],
+    ]),
+    balance('messages seen', countOf('messages.seen'), [
+      ['written', countOf('messages.written')],
+      ['filtered', sumOf('messages.filtered')],
+      ['lost', sumOf('messages.lost')],
+    ]),
+    balance('closings seen', countOf('closings.seen'), [
+      ['written', countOf('records.closing')],
+      ['dropped', sumOf('closings.dropped')],
     ]),
   ];
 }

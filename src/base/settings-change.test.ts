@@ -60,7 +60,10 @@ test('what a running sensor takes over', () => {
     settingsTable()
       .filter(({ isLive }) => isLive)
       .map(({ name }) => name)
-      .filter((name) => !/^(capture[.](interfaces|filter|only|not)|metrics[.]|log[.]level|run[.]|policy[.]|pipelines|sinks)/.test(name)),
+      .filter(
+        (name) =>
+          !/^(capture[.](interfaces|filter|only|not)|metrics[.]|log[.]level|run[.]|policy[.]|pipelines|sinks|websocket[.])/.test(name),
+      ),
     [],
   );
   for (const name of ['capture.not.networks', 'log.level', 'metrics.otlpHeaders', 'run.shedding']) assert.ok(isLiveSetting(name), name);

@@ -28,6 +28,10 @@ const live: ReadonlySet<string> = new Set([
   'run.statsIntervalMs',
   'run.shedding',
   'run.watchCallsPerSecondMax',
+  'websocket.messages',
+  'websocket.messageBytes',
+  'websocket.messagesPerSecondMax',
+  'websocket.windowsMax',
   'metrics.graphite',
   'metrics.statsd',
   'metrics.otlp',
@@ -36,6 +40,7 @@ const live: ReadonlySet<string> = new Set([
   'metrics.intervalMs',
   'log.level',
   'policy.maskingFile',
+  'policy.descriptorFiles',
   'policy.maskingKey',
 ]);
 /** Which pipelines and sinks there are, and everything about them. */

@@ -339,10 +339,40 @@ export const settingsSchema: z.ZodType<Settings, unknown> = z
           'Requests that wait for their response, all connections together.',
         ),
         pipelineMax: count(defaults.http.pipelineMax, 65536).describe('Unanswered requests on one connection.'),
+        streamsMax: count(defaults.http.streamsMax, 65536).describe('Open streams of one connection of HTTP/2.'),
+        headerBlockBytesMax: z
+          .number()
+          .int()
+          .min(16 * KIB)
+          .max(MIB)
+          .default(defaults.http.headerBlockBytesMax)
+          .describe('Bytes of one header block of HTTP/2 as it is sent, in HEADERS and CONTINUATION frames.'),
+        stillOpenMs: between(0, 86_400_000, defaults.http.stillOpenMs).describe(
+          'A call that is open for longer is reported as it stands, with the cause still-open; a closing record follows at its end. Live, and from standard input. 0: never.',
+        ),
         trustedProxies: z
           .array(cidr)
           .default(defaults.http.trustedProxies)
           .describe('CIDRs of proxies whose X-Forwarded-For, Forwarded and X-Real-IP are believed. Empty: every one.'),
+      })
+      .prefault({}),
+    websocket: z
+      .strictObject({
+        messages: z
+          .enum(['count', 'meta', 'body'])
+          .default(defaults.websocket.messages)
+          .describe(
+            'What becomes of the messages of WebSocket connections: they are counted; or each makes a record with its time and size (`meta`), or one with its first bytes too, masked (`body`).',
+          ),
+        messageBytes: between(1, 64 * KIB, defaults.websocket.messageBytes).describe(
+          'Bytes of each message that its record keeps, after inflating.',
+        ),
+        messagesPerSecondMax: count(defaults.websocket.messagesPerSecondMax, 1e6).describe(
+          'Messages that make records in a second, for each worker; others are counted only.',
+        ),
+        windowsMax: count(defaults.websocket.windowsMax, 16_384).describe(
+          'Directions of WebSocket connections whose window of compression is kept (up to 32 KiB each); of others compressed messages have no content, unless each is compressed by itself.',
+        ),
       })
       .prefault({}),
     normalise: z

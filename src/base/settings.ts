@@ -213,7 +213,17 @@ export const defaultSettings = {
     headersMax: 1024,
     callsInFlightMax: 1 << 18,
     pipelineMax: 256,
+    streamsMax: 4096,
+    headerBlockBytesMax: 256 * KIB,
+    /** 0: never. */
+    stillOpenMs: 60_000,
     trustedProxies: [] as string[],
+  },
+  websocket: {
+    messages: 'count' as 'count' | 'meta' | 'body',
+    messageBytes: 4 * KIB,
+    messagesPerSecondMax: 5_000,
+    windowsMax: 2048,
   },
   normalise: {
     duplicateWindowMs: 2_000,
@@ -223,6 +233,8 @@ export const defaultSettings = {
   policy: {
     /** "" for the rules that are shipped. */
     maskingFile: '',
+    /** FileDescriptorSets that give fields of Protocol Buffers their names. */
+    descriptorFiles: [] as string[],
     /** Key of the actions `hash` and `format-preserving`; null: one that the sensor makes and keeps beside the spool. */
     maskingKey: null as Secret | null,
   },

@@ -296,14 +296,14 @@ const table = [
     next: 'Look for request smuggling.',
   },
   {
-    name: 'http.http1.conflicting_lengths',
+    name: 'http.head.conflicting_lengths',
     meaning: 'A message has several different Content-Length values; the first counts.',
     next: 'Look for request smuggling.',
   },
-  { name: 'http.http1.repeated_length', meaning: 'A message repeats the same Content-Length.', next: NOTHING },
-  { name: 'http.http1.bad_length', meaning: 'A Content-Length is not a number; it was ignored.', next: HOSTILE },
+  { name: 'http.head.repeated_length', meaning: 'A message repeats the same Content-Length.', next: NOTHING },
+  { name: 'http.head.bad_length', meaning: 'A Content-Length is not a number; it was ignored.', next: HOSTILE },
   {
-    name: 'http.http1.odd_transfer_coding',
+    name: 'http.head.odd_transfer_coding',
     meaning: 'A Transfer-Encoding that is not just "chunked".',
     next: 'Look for request smuggling.',
   },
@@ -319,12 +319,12 @@ const table = [
   { name: 'http.http1.gap_in_head', meaning: 'A hole lies inside a head; what came before it is reported.', next: LOSS },
   { name: 'http.http1.gap_in_body', meaning: 'A hole lies inside a body.', next: LOSS },
   {
-    name: 'http.http1.response_without_request',
+    name: 'http.pairing.response_without_request',
     meaning: 'A response whose request was not captured.',
     next: LOSS,
     zeek: 'unmatched_HTTP_reply',
   },
-  { name: 'http.http1.request_without_response', meaning: 'A request whose response was not captured.', next: LOSS },
+  { name: 'http.pairing.request_without_response', meaning: 'A request whose response was not captured.', next: LOSS },
   { name: 'http.http1.early_response', meaning: 'The response was complete before its request was.', next: NOTHING },
   { name: 'http.http1.pipelined', meaning: 'A request was sent before the response to the one before it.', next: NOTHING },
   { name: 'http.http1.reversed_direction', meaning: 'The side that accepted the connection sent the requests.', next: NOTHING },
@@ -373,14 +373,30 @@ const table = [
     next: HOSTILE,
   },
   {
+    name: 'http.http2.settings_flood',
+    meaning: 'A side of a connection sent more than 100 SETTINGS frames within a second (CVE-2019-9515); counted once a direction.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.http2.ping_flood',
+    meaning: 'A side of a connection sent more than 1,000 PING frames within a second (CVE-2019-9512); counted once a direction.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.http2.empty_frames_flood',
+    meaning:
+      'A side of a connection sent more than 100 empty DATA, HEADERS or CONTINUATION frames that end nothing within a second (CVE-2019-9518); counted once a direction.',
+    next: HOSTILE,
+  },
+  {
     name: 'limit.http.streams',
-    meaning: 'More than 4,096 open streams on one connection; the oldest was reported as it stood. [drop-oldest]',
+    meaning: 'More open streams on one connection of HTTP/2 than http.streamsMax; the oldest was reported as it stood. [drop-oldest]',
     next: HOSTILE,
   },
   {
     name: 'limit.http.header_block',
     meaning:
-      'A header block of HTTP/2 of more than 256 KiB or 64 CONTINUATION frames; its first fields are reported, the header table was forgotten. [cut-head]',
+      'A header block of HTTP/2 longer than http.headerBlockBytesMax, or in more than 64 CONTINUATION frames; its first fields are reported, the header table was forgotten. [cut-head]',
     next: HOSTILE,
   },
   {
@@ -492,6 +508,38 @@ const table = [
     next: NOTHING,
   },
   {
+    name: 'http.websocket.inflate_corrupt',
+    meaning:
+      'A compressed WebSocket message could not be inflated; what came before the fault is kept, and later messages of that side have no content, unless each is compressed by itself.',
+    next: NOTHING,
+  },
+  {
+    name: 'limit.http.websocket_inflated',
+    meaning: 'A WebSocket message inflates to more than 1 MiB; its first bytes are kept, and later ones as after a fault. [cut-body]',
+    next: HOSTILE,
+  },
+  {
+    name: 'limit.http.websocket_compressed',
+    meaning: 'A compressed WebSocket message is longer than 512 KiB; its first part is kept, and later ones as after a fault. [cut-body]',
+    next: NOTHING,
+  },
+  {
+    name: 'limit.http.websocket_windows',
+    meaning:
+      'More directions of WebSocket connections are compressed than websocket.windowsMax; later messages of the others have no content. [cut-body]',
+    next: RAISE,
+  },
+  {
+    name: 'limit.http.websocket_queue',
+    meaning: 'More than 16,384 WebSocket messages came in one burst; those beyond it make no records. [drop]',
+    next: HOSTILE,
+  },
+  {
+    name: 'limit.http.websocket_rate',
+    meaning: 'Seconds in which more WebSocket messages came than websocket.messagesPerSecondMax; those beyond it make no records. [drop]',
+    next: RAISE,
+  },
+  {
     name: 'http.coding.corrupt',
     meaning: 'A compressed body could not be decoded; what was decoded before the fault is kept.',
     next: NOTHING,
@@ -557,6 +605,39 @@ const table = [
   {
     name: 'limit.operation.document_bytes',
     meaning: 'A GraphQL document with escapes is longer than 128 KiB; operations behind that are not known. [cut-body]',
+    next: NOTHING,
+  },
+  // grpc
+  {
+    name: 'grpc.messages.bad_flags',
+    meaning: 'The prefix of a gRPC message has flags that gRPC does not know; messages behind it are not counted.',
+    next: 'Look at the sender: its content type may be wrong.',
+  },
+  {
+    name: 'grpc.messages.not_opened',
+    meaning: 'A compressed gRPC message was not opened: its grpc-encoding is not known or not said, or its bytes are damaged.',
+    next: NOTHING,
+  },
+  {
+    name: 'limit.grpc.trailer_bytes',
+    meaning: 'The trailers of a gRPC-Web body have more than 8 KiB; the status is looked for in the first ones. [cut-body]',
+    next: HOSTILE,
+  },
+  {
+    name: 'limit.grpc.protobuf_depth',
+    meaning: 'Messages of Protocol Buffers are nested more than 100 deep; deeper ones are shown as bytes. [cut-body]',
+    next: HOSTILE,
+  },
+  {
+    name: 'limit.grpc.protobuf_work',
+    meaning:
+      'Bytes without a type would have to be looked at again and again to find messages in them; they are shown as bytes. [cut-body]',
+    next: HOSTILE,
+  },
+  {
+    name: 'limit.grpc.rendering_bytes',
+    meaning:
+      'The messages of a body are longer as text than there is room for, or have more than 4,096 values that are masked whole; the rest was left out. [cut-body]',
     next: NOTHING,
   },
   // memory

@@ -165,7 +165,8 @@ export function resetReassembly(settings: Settings): void {
 }
 
 /**
- * Takes the packet's time; true when timers fired and `nextChunk` has something to give. Call it before `accept`.
+ * Takes the packet's time; true when timers fired: `nextChunk` may have something to give, and whoever else has to look at something
+ * now and then may do so. Call it before `accept`.
  */
 export function expire(): boolean {
   const now = NOW[0];
@@ -177,6 +178,7 @@ export function expire(): boolean {
   if (now >= nextSweepUs || now < nextSweepUs - 10 * SWEEP_US) {
     nextSweepUs = now + SWEEP_US;
     sweep();
+    return true;
   }
   return closing.length > closingAt;
 }

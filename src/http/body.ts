@@ -4,8 +4,10 @@
  */
 import { bytes } from '../base/arena.ts';
 import { capacity, enlarge, reserve } from '../base/blocks.ts';
+import { countMessages } from '../grpc/messages.ts';
 import {
   C_FLAGS,
+  C_GRPC,
   CALL_SHIFT,
   calls,
   D_BODY,
@@ -24,6 +26,7 @@ const D = doubles;
 const SHIFT = CALL_SHIFT;
 const BODY = S_BODY;
 const KEPT = S_KEPT;
+const GRPC = C_GRPC;
 
 let bodyBytes = 16384;
 
@@ -36,6 +39,8 @@ export function addBody(call: number, side: number, at: number, end: number, exp
   const s = (call << SHIFT) + side;
   const n = end - at;
   D[(call << 5) + D_REQUEST + ((side - REQUEST) >> 2) + D_BODY] += n;
+  const messages = K[(call << SHIFT) + GRPC];
+  if (messages !== 0) countMessages(messages, side === REQUEST ? 0 : 1, at, end);
   const kept = K[s + KEPT];
   const room = bodyBytes - kept;
   const stopped = side === REQUEST ? REQUEST_STOPPED : RESPONSE_STOPPED;

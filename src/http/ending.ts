@@ -8,6 +8,7 @@ import { release } from '../base/blocks.ts';
 import { counts } from '../base/counters.ts';
 import * as chunks from '../flow/chunk.ts';
 import { PORTS, ROW_SHIFT, rows, rowsEnd } from '../flow/flow-table.ts';
+import { crossMessages } from '../grpc/messages.ts';
 import * as http2 from '../http2/read.ts';
 import { crossHole } from '../websocket/frames.ts';
 import * as c from './connection.ts';
@@ -144,7 +145,8 @@ function crossGap(n: number, x: number, direction: number, missing: number): voi
       return;
     default:
       cutHead(n, x, direction, t.CAUSE_GAP, h.GAP_IN_HEAD);
-      N[x + X_STATE] = N[x + X_STATE] === SKIP ? SKIP : SEARCH;
+      // A 101 whose end lies in the hole has handed the direction over.
+      if (N[x + X_STATE] !== SKIP && N[x + X_STATE] !== FRAMES) N[x + X_STATE] = SEARCH;
   }
 }
 
@@ -153,6 +155,8 @@ function addGap(call: number, server: boolean, missing: number): void {
   const d = (call << 5) + (server ? D_RESPONSE : D_REQUEST);
   D[d + D_GAP] += missing;
   D[d + t.D_BODY] += missing;
+  const messages = K[(call << CALL_SHIFT) + t.C_GRPC];
+  if (messages !== 0) crossMessages(messages, server ? 1 : 0, missing);
   // What is kept is the first part of the body, never two parts joined over a hole.
   K[(call << CALL_SHIFT) + C_FLAGS] |= server ? t.RESPONSE_STOPPED : t.REQUEST_STOPPED;
   K[(call << CALL_SHIFT) + C_WEIRDS] |= h.GAP_IN_BODY;
@@ -259,7 +263,7 @@ export function closeConnection(n: number, closeCause: number): void {
     }
   }
   http2.close(n, cause);
-  closeWebSocket(n, closeCause !== chunks.IDLE && closeCause !== chunks.EVICTED && closeCause !== chunks.CAPTURE_END);
+  closeWebSocket(n, closeCause !== chunks.IDLE && closeCause !== chunks.EVICTED && closeCause !== chunks.CAPTURE_END, cause);
   // Responses without a request stand in no queue; their direction may have been handed over in the middle of one.
   for (let x = n + N_SIDE; x < n + CONNECTION_WORDS; x += 1 << SIDE_SHIFT) {
     const call = N[x + X_CALL];

@@ -39,7 +39,7 @@ function scan(text: string, isResponse = false, cut = false): Scanned {
       const [n, ne, v, ve] = fields.subarray(i * 4, i * 4 + 4);
       return [bytes.toString('latin1', n, ne), bytes.toString('latin1', v, ve)];
     }),
-    weirds: callWeirds.filter((_, i) => head.weirds & (1 << i)).map((name) => name.replace('http.http1.', '')),
+    weirds: callWeirds.filter((_, i) => head.weirds & (1 << i)).map((name) => name.replace(/^http[.](http1|head)[.]/, '')),
   };
 }
 

@@ -38,10 +38,10 @@ export const callWeirds: readonly WeirdName[] = [
   'http.http1.missing_host',
   'http.http1.several_hosts',
   'http.http1.length_and_chunked',
-  'http.http1.conflicting_lengths',
-  'http.http1.repeated_length',
-  'http.http1.bad_length',
-  'http.http1.odd_transfer_coding',
+  'http.head.conflicting_lengths',
+  'http.head.repeated_length',
+  'http.head.bad_length',
+  'http.head.odd_transfer_coding',
   'http.http1.chunked_in_http10',
   'http.http1.bad_chunk_size',
   'http.http1.bad_chunk_end',
@@ -73,10 +73,10 @@ export const ABSOLUTE_FORM: number = bitOf('http.http1.absolute_form');
 export const MISSING_HOST: number = bitOf('http.http1.missing_host');
 export const SEVERAL_HOSTS: number = bitOf('http.http1.several_hosts');
 export const LENGTH_AND_CHUNKED: number = bitOf('http.http1.length_and_chunked');
-export const CONFLICTING_LENGTHS: number = bitOf('http.http1.conflicting_lengths');
-export const REPEATED_LENGTH: number = bitOf('http.http1.repeated_length');
-export const BAD_LENGTH: number = bitOf('http.http1.bad_length');
-export const ODD_TRANSFER_CODING: number = bitOf('http.http1.odd_transfer_coding');
+export const CONFLICTING_LENGTHS: number = bitOf('http.head.conflicting_lengths');
+export const REPEATED_LENGTH: number = bitOf('http.head.repeated_length');
+export const BAD_LENGTH: number = bitOf('http.head.bad_length');
+export const ODD_TRANSFER_CODING: number = bitOf('http.head.odd_transfer_coding');
 export const CHUNKED_IN_HTTP10: number = bitOf('http.http1.chunked_in_http10');
 export const BAD_CHUNK_SIZE: number = bitOf('http.http1.bad_chunk_size');
 export const BAD_CHUNK_END: number = bitOf('http.http1.bad_chunk_end');

@@ -46,6 +46,9 @@ export const INPUT_CUT = 2;
 /** The input is no such data, or not from some point on. */
 export const CORRUPT = 3;
 
+/** Of `inflateOnto`: the input ends behind a block that is not the last one, at the end of a byte. */
+export const BETWEEN_BLOCKS = 4;
+
 /** How the last call ended: DONE, OUTPUT_FULL, INPUT_CUT or CORRUPT. */
 export const inflateStatus: Int32Array = new Int32Array(1);
 const status = inflateStatus;
@@ -582,9 +585,11 @@ function decodeCareful(
   return result;
 }
 
-/** Decodes the blocks of one DEFLATE stream that starts at `state`; leaves `state[AT]` behind it. */
-function inflateBlocks(end: number, toEnd: number): number {
-  const window = state[TO];
+/**
+ * Decodes the blocks of one DEFLATE stream that starts at `state`; leaves `state[AT]` behind it. Its distances may reach back to
+ * `window`.
+ */
+function inflateBlocks(end: number, toEnd: number, window: number = state[TO]): number {
   state[HOLD] = 0;
   state[BITS] = 0;
   for (;;) {
@@ -592,7 +597,7 @@ function inflateBlocks(end: number, toEnd: number): number {
     let n = state[BITS];
     if (n < 3) {
       const at = state[AT];
-      if (at >= end) return INPUT_CUT;
+      if (at >= end) return n === 0 ? BETWEEN_BLOCKS : INPUT_CUT;
       hold |= B[at] << n;
       n += 8;
       state[AT] = at + 1;
@@ -683,6 +688,20 @@ export function inflate(at: number, end: number, to: number, toEnd: number, wrap
       if (result === DONE && end - state[AT] < 4) result = INPUT_CUT;
     }
   } else result = inflateBlocks(end, toEnd);
+  status[0] = result === BETWEEN_BLOCKS ? INPUT_CUT : result;
+  return state[TO] - to;
+}
+
+/**
+ * Decodes `[at, end)`, blocks without a wrapper, into `[to, toEnd)`, as what follows on `[window, to)`, and gives the number of
+ * bytes written. What stands behind a last block goes on as another one. `inflateStatus[0]` may be BETWEEN_BLOCKS.
+ */
+export function inflateOnto(at: number, end: number, window: number, to: number, toEnd: number): number {
+  state[AT] = at;
+  state[TO] = to;
+  let result: number;
+  do result = inflateBlocks(end, toEnd, window);
+  while (result === DONE && state[AT] < end);
   status[0] = result;
   return state[TO] - to;
 }

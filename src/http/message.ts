@@ -8,6 +8,7 @@ import { packetTimeUs } from '../base/clock.ts';
 import { counter, counts } from '../base/counters.ts';
 import * as http2 from '../http2/read.ts';
 import * as c from './connection.ts';
+import { noteMediaType } from './grpc.ts';
 import * as h from './head.ts';
 import * as pairing from './pairing.ts';
 import { reading, readTime } from './reading.ts';
@@ -108,6 +109,7 @@ function keepHead(k: number, side: number, at: number, end: number): boolean {
   K[s + t.S_TYPE] = head.contentType;
   K[s + t.S_HOST] = head.host;
   K[s + t.S_SEQUENCE] = (R.sequence + at - R.at) | 0;
+  if (head.contentType !== 0) noteMediaType(k, side, F[4 * head.contentType - 2], F[4 * head.contentType - 1]);
   K[k + C_WEIRDS] |= head.weirds;
   if (head.severalEncodings) K[k + C_FLAGS] |= t.SEVERAL_CODINGS;
   return true;
@@ -187,7 +189,7 @@ export function onResponse(n: number, x: number, direction: number, at: number, 
   if (status === 101) {
     const kind = upgradeKind();
     if (kind === HTTP2) {
-      http2.beginUpgraded(n, R.flow, direction, call);
+      http2.beginUpgraded(n, R.flow, direction, call, cut !== 0);
       responseDone(n, call);
       return;
     }

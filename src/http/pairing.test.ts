@@ -91,7 +91,7 @@ test('after a hole, a client that went on had its answer: that one was lost', ()
   // The response at 700 is the one after what the client had when it sent b.
   assert.equal(pairResponse(N, 700, 1200), b);
   assert.deepEqual(finished(), [[a, t.NO_RESPONSE | t.CAUSE_GAP]]);
-  assert.equal(weirdCount('http.http1.request_without_response'), 1);
+  assert.equal(weirdCount('http.pairing.request_without_response'), 1);
 });
 
 test('after a hole, pipelined requests keep their order', () => {

@@ -31,8 +31,9 @@ const T_COMPLETE = counter('calls.complete');
 const T_NO_RESPONSE = counter('calls.incomplete{no-response}');
 const T_NO_REQUEST = counter('calls.incomplete{no-request}');
 const T_PARTIAL = counter('calls.incomplete{partial}');
-const W_NO_RESPONSE = weird('http.http1.request_without_response');
-const W_NO_REQUEST = weird('http.http1.response_without_request');
+const T_CLOSINGS = counter('closings.seen');
+const W_NO_RESPONSE = weird('http.pairing.request_without_response');
+const W_NO_REQUEST = weird('http.pairing.response_without_request');
 const W_PIPELINE = weird('limit.http.pipeline');
 const W_CALLS = weird('limit.http.calls');
 
@@ -230,16 +231,9 @@ export function finishCall(n: number, call: number, causes: number): void {
     if (N[x + c.X_CALL] === call) N[x + c.X_CALL] = 0;
   }
   K[k + C_CAUSES] |= causes;
-  C[T_SEEN]++;
   const flags = K[k + C_FLAGS];
-  if ((flags & HAS_RESPONSE) === 0) {
-    raise(W_NO_RESPONSE);
-    C[T_NO_RESPONSE]++;
-  } else if ((flags & HAS_REQUEST) === 0) {
-    raise(W_NO_REQUEST);
-    C[T_NO_REQUEST]++;
-  } else if (K[k + C_CAUSES] !== 0) C[T_PARTIAL]++;
-  else C[T_COMPLETE]++;
+  if (flags & t.REPORTED) C[T_CLOSINGS]++;
+  else countCall(flags, K[k + C_CAUSES]);
   raiseBits(K[k + C_WEIRDS]);
   if (finishedEnd === finished.length) {
     const larger = new Int32Array(finished.length * 2);
@@ -248,6 +242,18 @@ export function finishCall(n: number, call: number, causes: number): void {
   }
   finished[finishedEnd++] = call;
   finishedBytes += K[k + t.REQUEST + t.S_KEPT] + K[k + t.RESPONSE + t.S_KEPT];
+}
+
+function countCall(flags: number, causes: number): void {
+  C[T_SEEN]++;
+  if ((flags & HAS_RESPONSE) === 0) {
+    raise(W_NO_RESPONSE);
+    C[T_NO_RESPONSE]++;
+  } else if ((flags & HAS_REQUEST) === 0) {
+    raise(W_NO_REQUEST);
+    C[T_NO_REQUEST]++;
+  } else if (causes !== 0) C[T_PARTIAL]++;
+  else C[T_COMPLETE]++;
 }
 
 /** The request of this call is whole (or as whole as it will be). */

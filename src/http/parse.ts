@@ -13,6 +13,7 @@ import * as chunks from '../flow/chunk.ts';
 import { FLAGS, MIDSTREAM, ROW_SHIFT, rows, rowsEnd } from '../flow/flow-table.ts';
 import * as http2 from '../http2/read.ts';
 import { readFrames } from '../websocket/frames.ts';
+import { resetRecorder } from '../websocket/recorder.ts';
 import { resetSockets } from '../websocket/sockets.ts';
 import { resetBodies } from './body.ts';
 import * as c from './connection.ts';
@@ -70,8 +71,9 @@ export function resetHttp(settings: Settings): void {
   pairing.resetPairing(settings.http.pipelineMax);
   t.resetCalls(settings.http.callsInFlightMax);
   resetTlsFacts();
-  http2.resetHttp2();
+  http2.resetHttp2(settings);
   resetSockets();
+  resetRecorder(settings);
   R.headBytesMax = settings.http.headBytesMax;
   resetEnding();
   N.fill(0, 0, rowsEnd() * CONNECTION_WORDS);

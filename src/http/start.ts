@@ -50,6 +50,8 @@ const {
   SKIP,
   HEAD_REST,
   LINE_REST,
+  FRAMES,
+  SOCKET,
 } = c;
 const { scanHead, looksLikeRequest, looksLikePlainRequest, looksLikeResponse, YES, NO, MAYBE } = h;
 
@@ -216,7 +218,9 @@ export function readHead(n: number, x: number, direction: number, at: number, en
     }
     if (response) onResponse(n, x, direction, p, t.CUT_AT_LIMIT);
     else onRequest(n, x, direction, p, t.CUT_AT_LIMIT);
-    if (N[x + X_STATE] !== SKIP && N[x + X_STATE] !== SEARCH && N[x + X_STATE] !== IDENTIFY) {
+    // A 101 has handed the direction over: who reads frames searches them.
+    const isOurs = N[x + X_STATE] !== SKIP && N[x + X_STATE] !== FRAMES && N[x + X_STATE] !== SOCKET;
+    if (isOurs && N[x + X_STATE] !== SEARCH && N[x + X_STATE] !== IDENTIFY) {
       N[x + X_FLAGS] = N[x + X_STATE];
       N[x + X_SMALL] = lineState(0, after - 2, after) & AFTER_LF;
       N[x + X_STATE] = HEAD_REST;

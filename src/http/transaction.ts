@@ -5,9 +5,11 @@
  *
  *   row of 48 int32:
  *     0 next in the connection's queue   1 flow row   2 flags   3 causes (bits)   4 depth   5 acknowledgement at the request
- *     6 weirds (bits)   7 connection flags (tunnelled, midstream)   8 proxy block
+ *     6 weirds (bits)   7 connection flags (tunnelled, midstream, pushed)   8 proxy block
  *     9 client direction   10 sequence number after the request
  *     11 X-Forwarded-For field + 1, when no other header names the client
+ *     14 row of grpc/messages.ts
+ *     15 number of the WebSocket connection that it is the handshake of
  *     16..31 request side, 32..47 response side:
  *        0 head block   1 head bytes   2 fields   3 method end | status   4 target | reason at   5 its end
  *        6 version (10 for 1.0, 11 for 1.1, 9 for 0.9, else major * 10 + minor + 100: 120 for HTTP/2)   7 body block   8 kept bytes
@@ -20,6 +22,7 @@
  */
 import { words } from '../base/arena.ts';
 import { release } from '../base/blocks.ts';
+import { releaseMessages, resetMessages } from '../grpc/messages.ts';
 
 const W = words;
 
@@ -43,6 +46,11 @@ export const C_PROXY = 8;
 export const C_CLIENT = 9;
 export const C_REQUEST_END = 10;
 export const C_FORWARDED_FOR = 11;
+/** 0: no side is gRPC. */
+export const C_GRPC = 14;
+export const C_SOCKET = 15;
+/** In C_SOCKET, of a request over HTTP/2 that has no answer yet. */
+export const ASKS_SOCKET: number = -1;
 export const REQUEST = 16;
 export const RESPONSE = 32;
 
@@ -93,6 +101,8 @@ export const DOUBTFUL = 2048;
 /** HTTP/2: fields of the head or the trailers of this side are not known. */
 export const REQUEST_HEADERS_UNKNOWN = 4096;
 export const RESPONSE_HEADERS_UNKNOWN = 8192;
+/** It was reported while it was still open: at its end a closing record follows. */
+export const REPORTED = 16384;
 
 // Causes, as bits in the order of normalise/api-call.ts.
 export const NO_RESPONSE = 1;
@@ -107,11 +117,14 @@ export const CAUSE_CAPTURE_END = 256;
 export const CAUSE_MIDSTREAM = 512;
 export const CAUSE_MALFORMED = 1024;
 export const HEADERS_UNKNOWN = 2048;
+export const STILL_OPEN = 4096;
 
 // Connection flags of a call.
 export const VIA_CONNECT = 1;
 export const VIA_SOCKS = 2;
 export const FROM_MIDSTREAM = 4;
+/** HTTP/2: the server made the request up (PUSH_PROMISE). */
+export const PUSHED = 8;
 
 let highRow = 1;
 let freeRow = 0;
@@ -123,10 +136,16 @@ export function resetCalls(callsInFlightMax: number): void {
   freeRow = 0;
   inUse = 0;
   callsMax = Math.min(callsInFlightMax, CALLS_MAX - 1);
+  resetMessages();
 }
 
 export function callsInFlight(): number {
   return inUse;
+}
+
+/** Rows are numbered below this; those that are not in use have no flags. */
+export function callRowsEnd(): number {
+  return highRow;
 }
 
 /** A fresh row, or 0 when `http.callsInFlightMax` is reached. */
@@ -149,7 +168,9 @@ export function releaseCall(row: number): void {
     release(K[side + S_BODY]);
     release(K[side + S_TRAILER]);
   }
+  if (K[k + C_GRPC] !== 0) releaseMessages(K[k + C_GRPC]);
   K[k] = freeRow;
+  K[k + C_FLAGS] = 0;
   freeRow = row;
   inUse--;
 }

@@ -2,17 +2,14 @@
  * What is known of a connection of HTTP/2: two directions, each with its frames and its header table, and the streams
  * that are open. One object a connection, found by a small number in the connection's row (X_SMALL of direction 0).
  *
- * Bounds: STREAMS_MAX streams a connection (the oldest is reported as it stands), HEADER_BLOCK_BYTES_MAX and
- * CONTINUATIONS_MAX for one header block.
+ * Bounds: http.streamsMax streams a connection (the oldest is reported as it stands; servers commonly allow 100 to 250),
+ * http.headerBlockBytesMax and CONTINUATIONS_MAX for one header block.
  */
 import { release } from '../base/blocks.ts';
 import { FrameReader } from './frames.ts';
 import { DEFAULT_TABLE_BYTES, HeaderTable } from './header-table.ts';
+import type { SocketStream } from './socket-stream.ts';
 
-/** Open streams of a connection that are followed. Servers commonly allow 100 to 250. */
-export const STREAMS_MAX = 4096;
-/** A header block as it is sent. */
-export const HEADER_BLOCK_BYTES_MAX: number = 256 << 10;
 /** CONTINUATION frames of one header block. */
 export const CONTINUATIONS_MAX = 64;
 /** Streams that the client resets before it has had an answer, on one connection, before it is called a rapid reset. */
@@ -21,6 +18,9 @@ export const RAPID_RESETS = 100;
 /** Streams of a connection that a client has reset and that wait for what the server had sent, and how long. */
 export const RESETS_WAITING_MAX = 16;
 export const RESET_WAIT_US = 1_000_000;
+
+/** Streams that are over, remembered where frames may be missing: of one of these a late frame is no new call. */
+export const OVER_MAX = 1024;
 
 /** One direction. */
 export class Direction {
@@ -74,9 +74,15 @@ export class Http2Connection {
   readonly directions: readonly [Direction, Direction];
   /** Open streams and their calls. */
   readonly streams: Map<number, number> = new Map<number, number>();
+  /** Streams that carry WebSocket. Their calls, the handshakes, are over. */
+  readonly sockets: Map<number, SocketStream> = new Map<number, SocketStream>();
   /** The highest stream of a client, and of a server. */
   lastStream = 0;
   lastPromise = 0;
+  /** Where frames may be missing: streams that are over, and the numbers up to which all are that are not open (-1: not asked yet). */
+  readonly #over: Set<number> = new Set<number>();
+  #overUpTo = -1;
+  #promisesOverUpTo = 0;
   /** Requests that the client took back without an answer. */
   resets = 0;
   /** Streams that the client reset and whose answer may still come, oldest first, and since when. */
@@ -87,5 +93,29 @@ export class Http2Connection {
     this.n = n;
     this.flow = flow;
     this.directions = [new Direction(isLate), new Direction(isLate)];
+  }
+
+  /** Frames are missing, from here on, or from before the first one. */
+  #beginLoss(isLate: boolean): void {
+    this.#overUpTo = isLate ? 0 : this.lastStream;
+    this.#promisesOverUpTo = isLate ? 0 : this.lastPromise;
+  }
+
+  /** A stream is over, on a connection of which frames may be missing. */
+  noteOver(stream: number, isLate: boolean): void {
+    if (this.#overUpTo < 0) this.#beginLoss(isLate);
+    if (this.#over.size === OVER_MAX) for (const oldest of this.#over) if (this.#over.delete(oldest)) break;
+    this.#over.add(stream);
+  }
+
+  /** Whether a stream that is not open is known to be over, on such a connection. */
+  isOver(stream: number, isLate: boolean): boolean {
+    if (this.#overUpTo < 0) this.#beginLoss(isLate);
+    return this.#over.has(stream) || stream <= (stream & 1 ? this.#overUpTo : this.#promisesOverUpTo);
+  }
+
+  /** Whether the stream is open. */
+  has(stream: number): boolean {
+    return this.streams.has(stream) || this.sockets.has(stream);
   }
 }

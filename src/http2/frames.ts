@@ -20,6 +20,7 @@ import { bytes } from '../base/arena.ts';
 import { capacity, enlarge, release, reserve } from '../base/blocks.ts';
 import { counter, counts } from '../base/counters.ts';
 import { reading, readTime } from '../http/reading.ts';
+import { EMPTY_FLOOD, Floods, PING_FLOOD, SETTINGS_FLOOD } from './floods.ts';
 
 const B = bytes;
 const C = counts;
@@ -28,6 +29,8 @@ const TIME = readTime;
 
 export const FRAME_HEADER_BYTES = 9;
 export const PREFACE_BYTES = 24;
+/** P, of PRI. */
+const FIRST_OF_PREFACE = 80;
 /** SETTINGS_MAX_FRAME_SIZE before any SETTINGS frame (6.5.2), and the most that it can be. */
 export const DEFAULT_FRAME_BYTES = 16384;
 export const LONGEST_FRAME_BYTES: number = (1 << 24) - 1;
@@ -44,6 +47,7 @@ export const GOAWAY = 7;
 export const WINDOW_UPDATE = 8;
 export const CONTINUATION = 9;
 const TYPES = 10;
+const PADDING_BYTES_MAX = 255;
 
 export const END_STREAM = 1;
 export const ACK = 1;
@@ -87,6 +91,7 @@ export class FrameReader {
   #padding = 0;
   #block = 0;
   #held = 0;
+  readonly #floods: Floods = new Floods();
   /** The frame under way, or the last one. */
   length = 0;
   type = 0;
@@ -150,6 +155,13 @@ export class FrameReader {
         return this.#readData(at, end);
       case GATHER:
         return this.#gather(at, end);
+      case PREFACE:
+        // The preface was missed, and what stands here may be in the middle of anything.
+        if (this.#left === PREFACE_BYTES && B[at] !== FIRST_OF_PREFACE) {
+          this.event = NO_FRAME;
+          return at;
+        }
+        return this.#pass(at, end);
       default:
         return this.#pass(at, end);
     }
@@ -196,15 +208,24 @@ export class FrameReader {
         this.#phase = IN_DATA;
         return at;
       }
+      if ((this.flags & END_STREAM) === 0) this.#floods.note(EMPTY_FLOOD, TIME[0]);
       this.event = PIECE;
       this.isLast = true;
     } else if (type >= TYPES || type === PING || type === WINDOW_UPDATE || type === PRIORITY) {
+      if (type === PING) this.#floods.note(PING_FLOOD, TIME[0]);
       if (length > 0) this.#phase = PASS;
     } else if (length > FRAME_BYTES_MAX) {
       this.#phase = PASS;
       this.event = NOT_HAD;
-    } else if (length > 0) this.#phase = GATHER;
-    else this.event = FRAME;
+    } else {
+      if (type === SETTINGS) this.#floods.note(SETTINGS_FLOOD, TIME[0]);
+      if (length > 0) this.#phase = GATHER;
+      else {
+        const saysNothing = (type === HEADERS || type === CONTINUATION) && (this.flags & (END_STREAM | END_HEADERS)) === 0;
+        if (saysNothing) this.#floods.note(EMPTY_FLOOD, TIME[0]);
+        this.event = FRAME;
+      }
+    }
     return at;
   }
 
@@ -283,8 +304,11 @@ export class FrameReader {
   /** Data bytes that are missing from the present DATA frame when `missing` bytes are. -1 outside of such a frame. */
   dataIn(missing: number): number {
     if (this.#phase !== IN_DATA) return -1;
-    const data = this.#left - (this.#padding > 0 ? this.#padding : 0);
-    return missing < data ? missing : data;
+    // Where the length of the padding is missing, too, it may be the longest.
+    const isPaddingUnknown = this.#padding < 0;
+    const data = this.#left - (isPaddingUnknown ? PADDING_BYTES_MAX + 1 : this.#padding);
+    const within = isPaddingUnknown ? missing - 1 : missing;
+    return within < data ? within : data > 0 ? data : 0;
   }
 
   /** A hole: false when it goes beyond the present frame, so that it is not known where the next one begins. */
@@ -298,7 +322,8 @@ export class FrameReader {
     this.drop();
     this.#left -= missing;
     this.isLast = this.#left === 0;
-    if (this.#padding < 0 || this.#padding > this.#left) this.#padding = this.#padding < 0 ? 0 : this.#left;
+    if (this.#padding < 0) this.#padding = PADDING_BYTES_MAX;
+    if (this.#padding > this.#left) this.#padding = this.#left;
     if (this.isLast) this.#phase = HEADER;
     else if (this.#phase === GATHER) this.#phase = PASS;
     return true;

@@ -8,10 +8,12 @@
  * Pseudo-header fields (RFC 9113, 8.3) are not listed. `:authority` gives a field `host` where there is none (8.3.1). A field
  * of which name or value is unknown is left out, and the head is said to be incomplete.
  *
- * Bounds: http.headBytesMax and http.headersMax, as for HTTP/1.
+ * Bounds: http.headBytesMax and http.headersMax, as for HTTP/1. A field that does not fit is left out whole. A target that
+ * does not fit is cut, and the head ends there, as that of HTTP/1 does: who reads it must know that its end is missing.
  */
 import { bytes, words } from '../base/arena.ts';
 import { reserve } from '../base/blocks.ts';
+import { noteMediaType } from '../http/grpc.ts';
 import * as h from '../http/head.ts';
 import { reading } from '../http/reading.ts';
 import * as t from '../http/transaction.ts';
@@ -27,10 +29,12 @@ const { CALL_SHIFT, C_FLAGS, C_WEIRDS, C_CAUSES, REQUEST } = t;
 const { takeField, clear } = h;
 
 const COLON = 58;
+const LF = 10;
 const SHORT_COPY_BYTES = 24;
 /** 2.0, as http/transaction.ts writes versions. */
 export const VERSION_2 = 120;
 const HOST = Buffer.from('host', 'latin1');
+const WEBSOCKET = Buffer.from('websocket', 'latin1');
 /** Colon, blank, CR, LF. */
 const FIELD_EXTRA_BYTES = 4;
 const START_EXTRA_BYTES = 3;
@@ -47,8 +51,9 @@ class Pseudo {
   status = -1;
   /** `:method`, `:path`, `:scheme` or `:authority` is there, known or not. */
   isRequest = false;
-  /** `:protocol` (RFC 8441). */
+  /** `:protocol` (RFC 8441), and whether it is known to be WebSocket. */
   isExtended = false;
+  isWebSocket = false;
   /** A name or a value is unknown. */
   isIncomplete = false;
   hasHost = false;
@@ -59,7 +64,7 @@ const P = pseudo;
 /** Looks through the first `count` fields of the list. */
 export function readList(count: number): void {
   P.methodAt = P.methodEnd = P.pathAt = P.pathEnd = P.authorityAt = P.authorityEnd = P.status = -1;
-  P.isRequest = P.isExtended = P.isIncomplete = P.hasHost = false;
+  P.isRequest = P.isExtended = P.isWebSocket = P.isIncomplete = P.hasHost = false;
   for (let f = 0; f < count << 2; f += 4) {
     const at = F[f];
     if (at < 0) {
@@ -89,7 +94,10 @@ export function readList(count: number): void {
       P.isRequest = true;
       P.authorityAt = valueAt;
       P.authorityEnd = valueEnd;
-    } else if (length === 9) P.isExtended = true;
+    } else if (length === 9) {
+      P.isExtended = true;
+      P.isWebSocket = valueAt >= 0 && h.startsWith(valueAt, valueEnd, WEBSOCKET) && valueEnd - valueAt === WEBSOCKET.length;
+    }
   }
 }
 
@@ -137,6 +145,13 @@ function measure(count: number, before: number): number {
   return total;
 }
 
+/** The same for a head that has no room for fields. */
+function measureNothing(before: number): number {
+  isCut = true;
+  fittingFields = 0;
+  return before;
+}
+
 /** Writes `name: value CRLF` at `to` and notes it as field number `n` in the table whose words begin at `table`. */
 function writeField(block: number, table: number, n: number, to: number, f: number): number {
   const nameEnd = put(to, F[f], F[f + 1]);
@@ -179,17 +194,21 @@ export function keepHead(call: number, side: number, count: number): boolean {
   const methodBytes = P.methodAt < 0 ? 0 : P.methodEnd - P.methodAt;
   const authority = isRequest && P.authorityAt >= 0 && !P.hasHost ? P.authorityEnd - P.authorityAt : -1;
   let before = 0;
+  let isTargetCut = false;
   if (isRequest) {
     const most = R.headBytesMax - methodBytes - START_EXTRA_BYTES - (authority < 0 ? 0 : HOST.length + authority + FIELD_EXTRA_BYTES);
     if (most < 0) return false;
     if (textBytes > most) {
-      textBytes = most;
+      isTargetCut = true;
+      textBytes = R.headBytesMax - methodBytes - 1;
+      // A head that ends with a line feed is taken for whole.
+      while (textBytes > 0 && B[textAt + textBytes - 1] === LF) textBytes--;
       head.weirds |= h.HEAD_TOO_LONG;
       K[k + C_CAUSES] |= t.CUT_AT_LIMIT;
     }
-    before = R.headBytesMax - most + textBytes;
+    before = isTargetCut ? methodBytes + 1 + textBytes : R.headBytesMax - most + textBytes;
   }
-  const length = measure(count, before);
+  const length = isTargetCut ? measureNothing(before) : measure(count, before);
   // The table may be longer than needed: some fields are not listed.
   const block = reserve(((length + 3) & ~3) + 8 * (fittingFields + 1));
   if (block === 0) return false;
@@ -200,10 +219,12 @@ export function keepHead(call: number, side: number, count: number): boolean {
     if (methodBytes > 0) o = put(o, P.methodAt, P.methodEnd);
     B[o++] = 32;
     if (textBytes > 0) o = put(o, textAt, textAt + textBytes);
-    B[o] = 13;
-    B[o + 1] = 10;
-    o += 2;
-    if (authority >= 0) {
+    if (!isTargetCut) {
+      B[o] = 13;
+      B[o + 1] = 10;
+      o += 2;
+    }
+    if (authority >= 0 && !isTargetCut) {
       B.set(HOST, o);
       o = endField(block, table, n++, o, o + HOST.length, P.authorityAt, P.authorityEnd);
     }
@@ -218,6 +239,10 @@ export function keepHead(call: number, side: number, count: number): boolean {
   K[s + t.S_CODING] = head.contentEncoding;
   K[s + t.S_TYPE] = head.contentType;
   K[s + t.S_HOST] = head.host;
+  if (head.contentType !== 0) {
+    const field = head.contentType - 1;
+    noteMediaType(k, side, t.valueAt(block, table, field), t.valueEnd(block, table, field));
+  }
   K[k + C_WEIRDS] |= head.weirds;
   if (isCut) K[k + C_CAUSES] |= t.CUT_AT_LIMIT;
   if (head.severalEncodings) K[k + C_FLAGS] |= t.SEVERAL_CODINGS;

@@ -11,11 +11,12 @@ import { bytes, words } from '../base/arena.ts';
 import { capacity, enlarge, reserve } from '../base/blocks.ts';
 import { packetTimeUs } from '../base/clock.ts';
 import { counter, counts } from '../base/counters.ts';
+import type { Settings } from '../base/settings.ts';
 import { raise, weird } from '../base/weird.ts';
 import * as c from '../http/connection.ts';
 import { isServer, setClient, setKind } from '../http/role.ts';
 import { TAIL_PREFIX_BYTES } from '../http/tail.ts';
-import { CONTINUATIONS_MAX, type Direction, HEADER_BLOCK_BYTES_MAX, Http2Connection } from './connection.ts';
+import { CONTINUATIONS_MAX, type Direction, Http2Connection } from './connection.ts';
 import { fieldCount } from './field-list.ts';
 import * as f from './frames.ts';
 import { SIZE_UNKNOWN } from './header-table.ts';
@@ -45,8 +46,11 @@ const SETTINGS_MAX_FRAME_SIZE = 5;
 /** By the number in X_SMALL of direction 0; 0 is none. */
 let connections: (Http2Connection | undefined)[] = [undefined];
 let free: number[] = [];
+let headerBlockBytesMax = 256 << 10;
 
-export function resetHttp2(): void {
+export function resetHttp2(settings: Settings): void {
+  headerBlockBytesMax = settings.http.headerBlockBytesMax;
+  s.resetStreams(settings.http.streamsMax);
   connections = [undefined];
   free = [];
 }
@@ -91,14 +95,21 @@ export function beginWithSettings(n: number, flow: number, direction: number): v
   beginWithPreface(n, flow, 1 - direction);
 }
 
-/** After a 101: `call` is what asked for the upgrade; it is reported with that answer, and goes on as stream 1. */
-export function beginUpgraded(n: number, flow: number, direction: number, call: number): void {
+/**
+ * After a 101: `call` is what asked for the upgrade; it is reported with that answer, and goes on as stream 1. `isCut`: the end of the
+ * 101 was not found, so frames are searched.
+ */
+export function beginUpgraded(n: number, flow: number, direction: number, call: number, isCut: boolean): void {
   const client = 1 - direction;
   const h = begin(n, flow, false);
   h.directions[client === 0 ? 0 : 1].frames.expectPreface();
   // What the field HTTP2-Settings sets is not read: the server's encoder may have any size of table.
   h.directions[direction === 0 ? 0 : 1].table.resize(SIZE_UNKNOWN);
   s.openUpgraded(h, call, copyBlock);
+  if (!isCut) return;
+  const server = h.directions[direction === 0 ? 0 : 1];
+  server.frames.lose();
+  framesLost(h, server, direction);
 }
 
 function copyBlock(block: number, length: number): number {
@@ -165,7 +176,7 @@ function isHeaderType(type: number): boolean {
 }
 
 function resynchronise(h: Http2Connection, d: Direction, at: number, end: number): number {
-  const p = findFrame(at, end, Math.min(d.frames.frameBytesMax, f.FRAME_BYTES_MAX), h.streams);
+  const p = findFrame(at, end, Math.min(d.frames.frameBytesMax, f.FRAME_BYTES_MAX), h);
   if (p < 0) {
     C[T_SKIPPED] += end - at;
     return end;
@@ -179,7 +190,7 @@ function resynchronise(h: Http2Connection, d: Direction, at: number, end: number
 function data(h: Http2Connection, d: Direction, direction: number): void {
   const { frames } = d;
   if (d.openStream !== 0) breakOff(h, d, direction);
-  s.onData(h, direction, frames.stream, frames.at, frames.end, frames.remaining);
+  s.onData(h, direction, frames, frames.at, frames.end);
   if (frames.isLast && frames.flags & END_STREAM) s.onEnd(h, direction, frames.stream);
 }
 
@@ -252,7 +263,7 @@ function continuation(h: Http2Connection, d: Direction, direction: number): void
 function append(h: Http2Connection, d: Direction, direction: number, at: number, end: number): void {
   if (d.openIsCut) return;
   const total = d.openBytes + end - at;
-  if (total > HEADER_BLOCK_BYTES_MAX || d.openFrames > CONTINUATIONS_MAX) {
+  if (total > headerBlockBytesMax || d.openFrames > CONTINUATIONS_MAX) {
     raise(W_BLOCK);
     cutOpen(h, d, direction);
     return;
@@ -335,10 +346,15 @@ function lostHeaders(h: Http2Connection, d: Direction, direction: number, at: nu
     return;
   }
   let p = at;
-  if (p < end && flags & PADDED) p++;
+  let stop = end;
+  if (p < end && flags & PADDED) {
+    // Zeros that fill the frame are no fields.
+    stop = Math.min(end, at + frames.length - B[p]);
+    p++;
+  }
   if (type === HEADERS && flags & HAS_PRIORITY) p += 5;
-  if (type === PUSH_PROMISE) p = end;
-  if (p < end) decodeFields(d.table, p, end);
+  if (type === PUSH_PROMISE) p = stop;
+  if (p < stop) decodeFields(d.table, p, stop);
   else fieldCount[0] = 0;
   d.table.poison();
   if (type !== HEADERS || stream === 0) return;

@@ -32,6 +32,34 @@ test('frames are found behind the rest of a lost one', () => {
   assert.deepEqual(found(Buffer.concat([rest, long])), { known: -1, unknown: -1 });
 });
 
+test('the head of a request is known by its first fields, whatever goes on beyond the bytes at hand', () => {
+  const rest = Buffer.from('the rest of a body, up to here');
+  // GET, http, and a path, by their numbers in the static table.
+  const block = Buffer.concat([Buffer.from([0x82, 0x86, 0x04, 5]), Buffer.from('/path'), Buffer.alloc(300, 0xbe)]);
+  const cut = frame(1, 1, 7, block).subarray(0, 60);
+  const priority = frame(2, 0, 5, Buffer.from([0, 0, 0, 3, 16]));
+  for (const head of [cut, frame(1, 0x29, 7, Buffer.concat([Buffer.from([9, 0, 0, 0, 0, 5]), block, Buffer.alloc(9)])).subarray(0, 60)]) {
+    assert.deepEqual(found(head), { known: 0, unknown: 0 });
+    assert.deepEqual(found(Buffer.concat([priority, head])), { known: 0, unknown: 0 });
+    assert.deepEqual(found(Buffer.concat([rest, head])), { known: 30, unknown: 30 });
+  }
+  assert.deepEqual(found(cut.subarray(0, 10)).unknown, -1, 'too little of it');
+  const promise = frame(5, 4, 1, Buffer.concat([Buffer.from([0, 0, 0, 2]), block]));
+  assert.deepEqual(found(promise.subarray(0, 50)), { known: 0, unknown: 0 });
+  // An answer is not, but with data of its stream behind it.
+  const answer = frame(1, 4, 7, Buffer.from([0x88, 0xbe]));
+  const long = dataFrame(7, 'y'.repeat(5000)).subarray(0, 1300);
+  assert.deepEqual(found(Buffer.concat([rest, answer, long])), { known: 30, unknown: 30 });
+  assert.deepEqual(found(Buffer.concat([rest, answer, dataFrame(9, 'y'.repeat(5000)).subarray(0, 1300)])).unknown, -1);
+});
+
+test('data of streams that are not known are frames where HTTP/2 is known, when several end with the segment', () => {
+  const rest = Buffer.from('the rest of a body, up to here');
+  const data = Buffer.concat([dataFrame(21, 'a'), dataFrame(23, 'b'), dataFrame(25, 'c', true)]);
+  assert.deepEqual(found(Buffer.concat([rest, data])), { known: 30, unknown: -1 });
+  assert.deepEqual(found(Buffer.concat([rest, data.subarray(0, -11)])), { known: -1, unknown: -1 });
+});
+
 test('headers that no frame can have are not believed', () => {
   const wrong = [
     frame(0, 0, 0, Buffer.from('data on stream 0')),

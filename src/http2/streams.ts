@@ -8,18 +8,26 @@
  *
  * Where frames may have been missed, a response without a request is a call, too, and a stream whose end may lie in the
  * hole ends with its response. Elsewhere, frames of streams that are over are late and are passed over.
+ *
+ * A header block of which parts are unknown may be more than one thing. A request has a field that says so: one of `:method`,
+ * `:scheme` and `:path` at least is in the static table, or has its name there. Trailers end their side and have no status. What may be
+ * either a head or trailers gives a head of which nothing is known; what may be either an interim answer or the final one
+ * gives way to another that follows.
  */
 import { bytes } from '../base/arena.ts';
+import { release } from '../base/blocks.ts';
 import { packetTimeUs } from '../base/clock.ts';
 import { counter, counts } from '../base/counters.ts';
 import { raise, weird } from '../base/weird.ts';
+import { crossMessages, losePlace } from '../grpc/messages.ts';
 import { addBody } from '../http/body.ts';
 import * as c from '../http/connection.ts';
 import { beginCall, finishCall } from '../http/pairing.ts';
 import { isServer, setClient } from '../http/role.ts';
 import * as t from '../http/transaction.ts';
-import { type Http2Connection, RAPID_RESETS, RESET_WAIT_US, RESETS_WAITING_MAX, STREAMS_MAX } from './connection.ts';
+import { type Http2Connection, RAPID_RESETS, RESET_WAIT_US, RESETS_WAITING_MAX } from './connection.ts';
 import { keepHead, keepTrailers, pseudo, readList, VERSION_2 } from './head-block.ts';
+import { answerSocket, askSocket, closeSockets, socketData, socketEnds, socketGap, socketReset, socketsLost } from './web-sockets.ts';
 
 const B = bytes;
 const NOW = packetTimeUs;
@@ -41,6 +49,12 @@ const W_RAPID = weird('http.http2.rapid_reset');
 const W_STREAM = weird('http.http2.bad_stream');
 const SWITCHING_PROTOCOLS = 101;
 
+let streamsMax = 4096;
+
+export function resetStreams(max: number): void {
+  streamsMax = max;
+}
+
 /** Flags of `onHeaders`: the stream ends with it. */
 export const ENDS = 1;
 /** The block could not be read to its end: fields are missing. */
@@ -51,9 +65,22 @@ function isLossy(h: Http2Connection): boolean {
   return (N[h.n + N_FLAGS] & (JOINED_LATE | GAPPED)) !== 0;
 }
 
+function isLate(h: Http2Connection): boolean {
+  return (N[h.n + N_FLAGS] & JOINED_LATE) !== 0;
+}
+
+function isGapped(h: Http2Connection): boolean {
+  return (N[h.n + N_FLAGS] & GAPPED) !== 0;
+}
+
+/** Whether a stream that is not open may be one that was missed. */
+function mayBeMissed(h: Http2Connection, stream: number): boolean {
+  return isLossy(h) && !h.isOver(stream, isLate(h));
+}
+
 function openCall(h: Http2Connection, stream: number): number {
   if (h.reset.length > 0) finishReset(h);
-  if (h.streams.size >= STREAMS_MAX) {
+  if (h.streams.size >= streamsMax) {
     raise(W_STREAMS);
     for (const [oldest, call] of h.streams) {
       finishAsIs(h, oldest, call, t.CUT_AT_LIMIT);
@@ -67,6 +94,7 @@ function openCall(h: Http2Connection, stream: number): number {
 
 function finish(h: Http2Connection, stream: number, call: number, causes: number): void {
   h.streams.delete(stream);
+  if (isLossy(h)) h.noteOver(stream, isLate(h));
   finishCall(h.n, call, causes);
 }
 
@@ -99,18 +127,46 @@ export function onHeaders(
   sequence: number,
 ): void {
   readList(count);
-  settleRoles(h, direction);
+  if (!settleRoles(h, direction, stream, flags)) {
+    C[T_LATE]++;
+    return;
+  }
+  if (h.sockets.has(stream)) {
+    C[T_LATE]++;
+    if (flags & ENDS) socketEnds(h, direction, stream);
+    return;
+  }
   if (isServer(h.n, direction)) onResponse(h, stream, count, flags, timeUs, sequence);
   else onRequest(h, stream, count, flags, timeUs, sequence);
 }
 
-/** Who is the client of a connection joined late is told by the first head. */
-function settleRoles(h: Http2Connection, direction: number): void {
+/** Who is the client of a connection joined late is told by the first head. False when this one does not tell. */
+function settleRoles(h: Http2Connection, direction: number, stream: number, flags: number): boolean {
   const n = h.n;
-  if (N[n + N_CLIENT] !== 0 && (N[n + N_FLAGS] & JOINED_LATE) === 0) return;
+  if (N[n + N_CLIENT] !== 0 && !isLate(h)) return true;
   if (P.isRequest) setClient(n, direction);
-  else if (P.status >= 0) setClient(n, 1 - direction);
-  else if (N[n + N_CLIENT] === 0) setClient(n, direction);
+  // Without END_STREAM it is not trailers, so it is an answer.
+  else if (P.status >= 0 || (stream & 1) === 0 || (N[n + N_CLIENT] === 0 && (flags & (ENDS | UNREAD)) === 0)) setClient(n, 1 - direction);
+  return N[n + N_CLIENT] !== 0;
+}
+
+/** A side of which the head was missed: nothing of it is known. */
+function missedHead(call: number, side: number, timeUs: number, sequence: number): void {
+  noteHead(call, side, 0, timeUs, sequence, UNREAD);
+  const k = call << CALL_SHIFT;
+  K[k + C_CAUSES] |= t.CAUSE_GAP;
+  K[k + C_FLAGS] |= side === REQUEST ? t.REQUEST_STOPPED : t.RESPONSE_STOPPED;
+}
+
+/** A response whose request was missed. */
+function openAnswered(h: Http2Connection, stream: number): number {
+  const call = openCall(h, stream);
+  if (call !== 0) {
+    const connection = N[h.n + N_FLAGS];
+    K[(call << CALL_SHIFT) + C_CAUSES] |=
+      t.NO_REQUEST | (connection & GAPPED ? t.CAUSE_GAP : 0) | (connection & JOINED_LATE ? t.CAUSE_MIDSTREAM : 0);
+  }
+  return call;
 }
 
 function onRequest(h: Http2Connection, stream: number, count: number, flags: number, timeUs: number, sequence: number): void {
@@ -124,8 +180,9 @@ function onRequest(h: Http2Connection, stream: number, count: number, flags: num
       raise(W_STREAM);
       return;
     }
-    const isKnownToBeOver = stream <= h.lastStream && !isLossy(h);
-    if (isKnownToBeOver || (!P.isRequest && !P.isIncomplete && (flags & UNREAD) === 0)) {
+    const isNew = isLossy(h) ? !h.isOver(stream, isLate(h)) : stream > h.lastStream;
+    // Trailers of a request that was missed, or began before the capture.
+    if (!isNew || (!P.isRequest && !isGapped(h))) {
       C[T_LATE]++;
       return;
     }
@@ -133,7 +190,11 @@ function onRequest(h: Http2Connection, stream: number, count: number, flags: num
     call = openCall(h, stream);
     if (call === 0) return;
   }
-  request(call, count, flags, timeUs, sequence);
+  if (P.isRequest) request(call, count, flags, timeUs, sequence);
+  else {
+    missedHead(call, REQUEST, timeUs, sequence);
+    if ((flags & UNREAD) === 0) keepTrailers(call, REQUEST, count);
+  }
   if (flags & ENDS) requestEnds(h, stream, call);
 }
 
@@ -146,6 +207,7 @@ function request(call: number, count: number, flags: number, timeUs: number, seq
   if (methodBytes === 7 && B[m] === 67 && B[m + 1] === 79 && B[m + 2] === 78 && !P.isExtended) {
     K[k + C_FLAGS] |= t.IS_CONNECT | t.REQUEST_STOPPED | t.RESPONSE_STOPPED;
   }
+  if (P.isWebSocket) askSocket(call);
   noteHead(call, REQUEST, count, timeUs, sequence, flags);
   if (P.methodAt < 0 || (P.pathAt < 0 && (K[k + C_FLAGS] & t.IS_CONNECT) === 0)) markIncomplete(k, REQUEST);
 }
@@ -153,29 +215,58 @@ function request(call: number, count: number, flags: number, timeUs: number, seq
 function onResponse(h: Http2Connection, stream: number, count: number, flags: number, timeUs: number, sequence: number): void {
   let call = h.streams.get(stream) ?? 0;
   if (call !== 0 && K[(call << CALL_SHIFT) + C_FLAGS] & HAS_RESPONSE) {
-    onTrailers(h, stream, call, RESPONSE, count, flags);
-    return;
+    if (!wasInterim(call, flags)) {
+      onTrailers(h, stream, call, RESPONSE, count, flags);
+      return;
+    }
+    C[T_INFORMATIONAL]++;
+    takeBack(call);
   }
   if (P.status >= 100 && P.status < 200 && P.status !== SWITCHING_PROTOCOLS && (flags & ENDS) === 0) {
     C[T_INFORMATIONAL]++;
     return;
   }
+  const isHeadMissed = P.status < 0 && (flags & ENDS) !== 0 && (call === 0 || isGapped(h) || !P.isIncomplete);
   if (call === 0) {
-    if (!isLossy(h) || (P.status < 0 && !P.isIncomplete && (flags & UNREAD) === 0)) {
+    if (!mayBeMissed(h, stream) || (isHeadMissed && !isGapped(h))) {
       C[T_LATE]++;
       return;
     }
-    call = openCall(h, stream);
+    call = openAnswered(h, stream);
     if (call === 0) return;
-    const connection = N[h.n + N_FLAGS];
-    K[(call << CALL_SHIFT) + C_CAUSES] |=
-      t.NO_REQUEST | (connection & GAPPED ? t.CAUSE_GAP : 0) | (connection & JOINED_LATE ? t.CAUSE_MIDSTREAM : 0);
+  }
+  if (isHeadMissed) {
+    missedHead(call, RESPONSE, timeUs, sequence);
+    // With nothing unknown, it is no head, which would have a status.
+    if (!P.isIncomplete && (flags & UNREAD) === 0) keepTrailers(call, RESPONSE, count);
+    responseEnds(h, stream, call);
+    return;
   }
   const k = call << CALL_SHIFT;
   noteHead(call, RESPONSE, count, timeUs, sequence, flags);
   if (P.status > 0) K[k + RESPONSE + t.S_FIRST] = P.status;
   else markIncomplete(k, RESPONSE);
   if (flags & ENDS) responseEnds(h, stream, call);
+  else if (answerSocket(h, stream, call, P.status, count, (flags & UNREAD) !== 0)) {
+    K[k + C_FLAGS] |= REQUEST_DONE | RESPONSE_DONE;
+    finish(h, stream, call, 0);
+  }
+}
+
+/** Whether the answer that stands in a call, of unknown status, was an interim one: another one follows, or more than trailers can be. */
+function wasInterim(call: number, flags: number): boolean {
+  const k = call << CALL_SHIFT;
+  if (K[k + RESPONSE + t.S_FIRST] !== 0 || D[(call << 5) + D_RESPONSE + t.D_BODY] > 0 || K[k + C_FLAGS] & t.RESPONSE_STOPPED) return false;
+  return P.status > 0 || (flags & (ENDS | UNREAD)) === 0;
+}
+
+/** Takes the answer out of a call again. */
+function takeBack(call: number): void {
+  const k = call << CALL_SHIFT;
+  release(K[k + RESPONSE + t.S_HEAD]);
+  for (let i = 0; i < 16; i++) K[k + RESPONSE + i] = 0;
+  K[k + C_FLAGS] &= ~(HAS_RESPONSE | t.RESPONSE_HEADERS_UNKNOWN);
+  if ((K[k + C_FLAGS] & t.REQUEST_HEADERS_UNKNOWN) === 0) K[k + C_CAUSES] &= ~t.HEADERS_UNKNOWN;
 }
 
 function onTrailers(h: Http2Connection, stream: number, call: number, side: number, count: number, flags: number): void {
@@ -185,8 +276,11 @@ function onTrailers(h: Http2Connection, stream: number, call: number, side: numb
     return;
   }
   D[(call << 5) + (side === REQUEST ? D_REQUEST : D_RESPONSE) + D_LAST] = NOW[0];
-  keepTrailers(call, side, count);
-  if (P.isIncomplete || flags & UNREAD) markIncomplete(k, side);
+  // Behind a head of unknown status and without a body, it may be the final answer.
+  const isDoubtful = side === RESPONSE && K[k + RESPONSE + t.S_FIRST] === 0 && D[(call << 5) + D_RESPONSE + t.D_BODY] === 0;
+  const isIncomplete = P.isIncomplete || (flags & UNREAD) !== 0;
+  if (!isDoubtful || !isIncomplete) keepTrailers(call, side, count);
+  if (isIncomplete) markIncomplete(k, side);
   if (flags & ENDS) end(h, stream, call, side);
 }
 
@@ -210,36 +304,70 @@ export function onPromise(
   const call = openCall(h, stream);
   if (call === 0) return;
   C[T_PROMISED]++;
+  K[(call << CALL_SHIFT) + t.C_CONNECTION] |= t.PUSHED;
   request(call, count, flags & ~ENDS, timeUs, sequence);
   requestEnds(h, stream, call);
 }
 
-/** A piece of a body; `more` bytes of its frame are to come. */
-export function onData(h: Http2Connection, direction: number, stream: number, at: number, stop: number, more: number): void {
-  const call = h.streams.get(stream);
+/** The DATA frame of which a piece is at hand. */
+interface DataFrame {
+  readonly stream: number;
+  readonly timeUs: number;
+  readonly sequence: number;
+  /** Bytes of it that are to come. */
+  readonly remaining: number;
+}
+
+/** A piece of a body. */
+export function onData(h: Http2Connection, direction: number, frame: DataFrame, at: number, stop: number): void {
+  const { stream } = frame;
+  let call = h.streams.get(stream);
   if (call === undefined) {
-    C[T_LATE]++;
-    return;
+    if (socketData(h, direction, stream, at, stop)) return;
+    call = openMissed(h, direction, stream);
+    if (call === 0) {
+      C[T_LATE]++;
+      return;
+    }
   }
   const server = isServer(h.n, direction);
+  if (isGapped(h) && (K[(call << CALL_SHIFT) + C_FLAGS] & (server ? HAS_RESPONSE : HAS_REQUEST)) === 0) {
+    readList(0);
+    missedHead(call, server ? RESPONSE : REQUEST, frame.timeUs, frame.sequence);
+  }
   const flags = K[(call << CALL_SHIFT) + C_FLAGS];
   if ((flags & (server ? HAS_RESPONSE | RESPONSE_DONE : HAS_REQUEST | REQUEST_DONE)) !== (server ? HAS_RESPONSE : HAS_REQUEST)) {
     C[T_LATE]++;
     return;
   }
   D[(call << 5) + (server ? D_RESPONSE : D_REQUEST) + D_LAST] = NOW[0];
-  if (stop > at) addBody(call, server ? RESPONSE : REQUEST, at, stop, stop - at + more);
+  if (stop > at) addBody(call, server ? RESPONSE : REQUEST, at, stop, stop - at + frame.remaining);
+}
+
+/** DATA of a stream of which no head was seen: a call, where heads were lost. */
+function openMissed(h: Http2Connection, direction: number, stream: number): number {
+  if (stream === 0 || !isGapped(h) || N[h.n + N_CLIENT] === 0 || !mayBeMissed(h, stream)) return 0;
+  const server = isServer(h.n, direction);
+  if (!server && (stream & 1) === 0) return 0;
+  if (server) return openAnswered(h, stream);
+  if (stream > h.lastStream) h.lastStream = stream;
+  return openCall(h, stream);
 }
 
 /** `missing` bytes of a body were not captured. */
 export function onDataGap(h: Http2Connection, direction: number, stream: number, missing: number): void {
   const call = h.streams.get(stream);
-  if (call === undefined) return;
+  if (call === undefined) {
+    socketGap(h, direction, stream, missing);
+    return;
+  }
   const server = isServer(h.n, direction);
   if ((K[(call << CALL_SHIFT) + C_FLAGS] & (server ? HAS_RESPONSE : HAS_REQUEST)) === 0) return;
   const d = (call << 5) + (server ? D_RESPONSE : D_REQUEST);
   D[d + t.D_GAP] += missing;
   D[d + t.D_BODY] += missing;
+  const messages = K[(call << CALL_SHIFT) + t.C_GRPC];
+  if (messages !== 0) crossMessages(messages, server ? 1 : 0, missing);
   stopBody(call, server);
 }
 
@@ -252,11 +380,13 @@ function stopBody(call: number, server: boolean): void {
 
 /** Frames of a direction were lost, of whichever streams. */
 export function onFramesLost(h: Http2Connection, direction: number): void {
+  socketsLost(h, direction);
   const server = isServer(h.n, direction);
   for (const call of h.streams.values()) {
     const k = call << CALL_SHIFT;
     if (K[k + C_FLAGS] & (server ? RESPONSE_DONE : REQUEST_DONE)) continue;
     if (server && (K[k + C_FLAGS] & HAS_RESPONSE) === 0) continue;
+    if (K[k + t.C_GRPC] !== 0) losePlace(K[k + t.C_GRPC], server ? 1 : 0);
     stopBody(call, server);
     // Its end may lie in the hole.
     if (!server) K[k + C_FLAGS] |= t.DOUBTFUL;
@@ -267,6 +397,7 @@ export function onFramesLost(h: Http2Connection, direction: number): void {
 export function onEnd(h: Http2Connection, direction: number, stream: number): void {
   const call = h.streams.get(stream);
   if (call !== undefined) end(h, stream, call, isServer(h.n, direction) ? RESPONSE : REQUEST);
+  else socketEnds(h, direction, stream);
 }
 
 function end(h: Http2Connection, stream: number, call: number, side: number): void {
@@ -295,7 +426,10 @@ function responseEnds(h: Http2Connection, stream: number, call: number): void {
 export function onReset(h: Http2Connection, direction: number, stream: number): void {
   C[T_RESETS]++;
   const call = h.streams.get(stream);
-  if (call === undefined) return;
+  if (call === undefined) {
+    socketReset(h, stream);
+    return;
+  }
   const k = call << CALL_SHIFT;
   const answered = (K[k + C_FLAGS] & HAS_RESPONSE) !== 0;
   K[k + C_CAUSES] |= t.CAUSE_RESET;
@@ -337,6 +471,7 @@ export function onGoaway(h: Http2Connection, direction: number, last: number): v
 
 /** The connection is over: what is under way is finished as it stands. */
 export function finishStreams(h: Http2Connection, cause: number): void {
+  closeSockets(h, cause);
   for (const [stream, call] of h.streams) {
     finishAsIs(h, stream, call, cause);
   }
@@ -345,6 +480,8 @@ export function finishStreams(h: Http2Connection, cause: number): void {
 /** The request of an HTTP/1 upgrade is stream 1 (RFC 7540, 3.2): a copy of `from`, whose bytes it takes over as they are. */
 export function openUpgraded(h: Http2Connection, from: number, copyBlock: (block: number, length: number) => number): void {
   const k = from << CALL_SHIFT;
+  // A request that was missed is missed on stream 1, too.
+  if ((K[k + C_FLAGS] & HAS_REQUEST) === 0) return;
   const call = openCall(h, 1);
   if (call === 0) return;
   h.lastStream = 1;

@@ -30,6 +30,12 @@ const body = z
     base64: z.string().optional().describe('The kept bytes otherwise.'),
     coding: wire.optional().describe('Content-Encoding as sent.'),
     decoded: z.literal(true).optional().describe('The kept bytes were content-decoded.'),
+    rendered: z
+      .enum(['protobuf', 'json', 'base64'])
+      .optional()
+      .describe(
+        '`text` is JSON made of the messages of gRPC or Protocol Buffers, a line for each: read as what this says. `kept` is its length.',
+      ),
     cut: z.literal(true).optional().describe('More followed than was kept.'),
     gapBytes: z.number().int().min(1).optional().describe('Bytes of the body that were never captured.'),
     contentType: wire.optional(),
@@ -75,6 +81,32 @@ const operation = z
   })
   .describe('What the call does where one URL serves many operations. What is not known is left out.');
 
+const messages = z
+  .strictObject({
+    messages: z.number().int().min(0).describe('Messages, whatever is kept of the body.'),
+    bytes: z.number().int().min(0).describe('Their bytes, compressed as they were, without the five before each.'),
+    compressed: z.number().int().min(1).optional().describe('How many of them were compressed.'),
+    encoding: z
+      .enum(['gzip', 'deflate', 'snappy', 'zstd', 'br', 'lz4', 'x-snappy-framed', 'other'])
+      .optional()
+      .describe('grpc-encoding of that side, when it is not identity.'),
+    incomplete: z.literal(true).optional().describe('There may be more: bytes were not captured, or a content-coding hides them.'),
+  })
+  .describe('Of one side.');
+
+const grpc = z
+  .strictObject({
+    flavour: z.enum(['grpc', 'grpc-web', 'grpc-web-text']),
+    service: wire.optional().describe('The last but one segment of the path: "shop.Cart".'),
+    method: wire.optional().describe('The last one.'),
+    status: z.number().int().min(0).optional().describe('grpc-status, wherever it was sent; not there when it was not seen.'),
+    message: wire.optional().describe('grpc-message, its percent-coding undone.'),
+    deadlineMs: z.number().int().min(0).optional().describe('grpc-timeout in milliseconds, rounded up.'),
+    request: messages.optional(),
+    response: messages.optional(),
+  })
+  .describe('What gRPC says of the call.');
+
 const maskedPlace = z.strictObject({
   rule: z.string().describe('Name of the masking rule.'),
   kind: z.string().describe('Detector by which it was found; "field" for a name, "pattern" for one of the user.'),
@@ -84,6 +116,13 @@ const maskedPlace = z.strictObject({
   field: z.string().optional().describe('Name of the header, cookie or parameter; path of the member, "items.0.card".'),
   at: z.number().int().min(0).describe('First byte of the masked value in the text of its place, as it stands in the record.'),
   end: z.number().int().min(0).describe('One past its last byte.'),
+});
+
+/** What was masked in a record. */
+export const maskedSchema = z.strictObject({
+  found: z.number().int().min(0).describe('Sensitive values that were found.'),
+  reported: z.number().int().min(1).optional().describe('How many of them were only reported, by their rule, and stand as they were.'),
+  places: z.array(maskedPlace).optional().describe('The first 256 of them.'),
 });
 
 export const apiCallSchema = z.strictObject({
@@ -103,6 +142,7 @@ export const apiCallSchema = z.strictObject({
   host: z.string().nullable().describe('Host header or authority of the target, in lower case, port included.'),
   pathTemplate: z.string().nullable().describe('The path with identifiers replaced by their type: /users/{int}.'),
   operation: operation.optional(),
+  grpc: grpc.optional(),
   request: z
     .strictObject({
       firstByteUs: timeUs,
@@ -144,6 +184,7 @@ export const apiCallSchema = z.strictObject({
   connection: z.strictObject({
     depth: z.number().int().min(1).describe('Place of the call on its connection, from 1.'),
     midstream: z.literal(true).optional().describe('The connection was open before its first packet was seen.'),
+    pushed: z.literal(true).optional().describe('HTTP/2: the server made the request up and sent the answer unasked (PUSH_PROMISE).'),
     interface: z.number().int().min(0).describe('Capture interface, counted from 0.'),
     tunnelled: z.enum(['connect', 'socks']).optional().describe('The call came inside a proxied connection.'),
   }),
@@ -157,14 +198,7 @@ export const apiCallSchema = z.strictObject({
     .array(z.enum(['bodies', 'headers']))
     .optional()
     .describe('What was left out of the record because the sensor was overloaded.'),
-  masked: z
-    .strictObject({
-      found: z.number().int().min(0).describe('Sensitive values that were found.'),
-      reported: z.number().int().min(1).optional().describe('How many of them were only reported, by their rule, and stand as they were.'),
-      places: z.array(maskedPlace).optional().describe('The first 256 of them.'),
-    })
-    .optional()
-    .describe('What was masked; not there when the record was not masked at all.'),
+  masked: maskedSchema.optional().describe('What was masked; not there when the record was not masked at all.'),
 });
 
 export type ApiCall = z.infer<typeof apiCallSchema>;

@@ -21,7 +21,7 @@ import {
   typeNames,
 } from '../operation/operation.ts';
 import { type Literal, literal, writeAny, writeLiteral, writeNumber } from './json.ts';
-import { O_AT, O_CUT, O_END, O_REQUEST, opened } from './open-body.ts';
+import { O_AT, O_CUT, O_END, O_RENDERED, O_REQUEST, opened } from './open-body.ts';
 
 const B = bytes;
 const O = operation;
@@ -47,7 +47,9 @@ let foundFor = -1;
  */
 export function operationOnce(call: number, room: number): void {
   if (foundFor === call) return;
-  findOperation(call << t.CALL_SHIFT, A[O_REQUEST + O_AT], A[O_REQUEST + O_END], A[O_REQUEST + O_CUT] !== 0, room);
+  // Messages of gRPC have their own word for what they do.
+  const end = A[O_REQUEST + O_RENDERED] !== 0 ? A[O_REQUEST + O_AT] : A[O_REQUEST + O_END];
+  findOperation(call << t.CALL_SHIFT, A[O_REQUEST + O_AT], end, A[O_REQUEST + O_CUT] !== 0, room);
   foundFor = call;
 }
 

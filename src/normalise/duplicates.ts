@@ -35,6 +35,8 @@ const EMPTY = 0;
 const GONE = 1;
 /** The best copy so far waits. */
 const PARKED = 2;
+/** A copy was handed on while the call was open. */
+const OPEN = 3;
 const PROBES = 8;
 const NO_CELL = -1;
 const BOTH = t.HAS_REQUEST | t.HAS_RESPONSE;
@@ -92,8 +94,8 @@ export function callsParked(): number {
   return n;
 }
 
-/** What to do with a finished call. */
-export function judge(call: number): number {
+/** What to do with a call. One that is still open does not wait: of its copies the first is kept. */
+export function judge(call: number, isOpen = false): number {
   requestCell = responseCell = NO_CELL;
   if (windowMs === 0 || SEVERAL[0] === 0) return PASS;
   if (cells.length === 0) cells = new Int32Array((mask + 1) * 8);
@@ -115,13 +117,14 @@ export function judge(call: number): number {
   }
   if (requestCopy) replace(request);
   if (responseCopy) replace(response);
-  let waits = K[k + t.C_CAUSES] !== 0 && (request >= 0 || response >= 0);
+  let waits = !isOpen && K[k + t.C_CAUSES] !== 0 && (request >= 0 || response >= 0);
   if (waits && parkedBytes >= parkedBytesMax) {
     raise(TOO_MANY_BYTES);
     waits = false;
   }
-  if (request >= 0) remember(call, request, requestHash, t.REQUEST, t.D_REQUEST, waits);
-  if (response >= 0) remember(call, response, responseHash, t.RESPONSE, t.D_RESPONSE, waits);
+  const state = isOpen ? OPEN : waits ? PARKED : GONE;
+  if (request >= 0) remember(call, request, requestHash, t.REQUEST, t.D_REQUEST, state);
+  if (response >= 0) remember(call, response, responseHash, t.RESPONSE, t.D_RESPONSE, state);
   requestCell = request;
   responseCell = response;
   return waits ? WAIT : PASS;
@@ -182,13 +185,13 @@ function printOf(call: number, side: number, double: number): number {
   return (length + Math.imul(K[k + t.REQUEST + t.RESPONSE - side + t.S_SEQUENCE], 0x9e3779b1)) | 0;
 }
 
-function remember(call: number, e: number, hashed: number, side: number, double: number, waits: boolean): void {
+function remember(call: number, e: number, hashed: number, side: number, double: number, state: number): void {
   const sequence = K[(call << t.CALL_SHIFT) + side + t.S_SEQUENCE];
   cells[e] = hashed;
   cells[e + 1] = (D[(call << 5) + double + t.D_FIRST] / 1000) | 0;
   cells[e + 2] = path;
   cells[e + 3] = interfaceId;
-  cells[e + 4] = waits ? PARKED : GONE;
+  cells[e + 4] = state;
   cells[e + 5] = sequence;
   cells[e + 6] = printOf(call, side, double);
   cells[e + 7] = 0;

@@ -8,9 +8,11 @@ import { kernels } from '../base/simd.ts';
 import { writeAddress } from '../base/write-address.ts';
 import { describePath } from '../decode/encapsulation.ts';
 import { FLAGS, INTERFACE, IS_IPV6, KEY_A, KEY_B, PATH, PORTS, ROW_SHIFT, rows } from '../flow/flow-table.ts';
+import { renderedNames } from '../grpc/rendering.ts';
 import { callWeirds } from '../http/head.ts';
 import * as t from '../http/transaction.ts';
 import { clientIpOfCall } from './call-client-ip.ts';
+import { forgetGrpc, grpcOnce, writeGrpc } from './call-grpc.ts';
 import { forgetOperation, operationOnce, writeOperation } from './call-operation.ts';
 import { causes, SCHEMA } from './causes.ts';
 import { resetClientIp } from './client-ip.ts';
@@ -26,7 +28,7 @@ import {
   writeText,
   writeTimeUs,
 } from './json.ts';
-import { O_AT, O_CUT, O_DECODED, O_END, O_REQUEST, O_RESPONSE, openBody, opened, resetOpening } from './open-body.ts';
+import { O_AT, O_CUT, O_DECODED, O_END, O_RENDERED, O_REQUEST, O_RESPONSE, openBody, opened, resetOpening } from './open-body.ts';
 import { writePathTemplate } from './path-template.ts';
 import { locateTarget, target, writeHost } from './target.ts';
 
@@ -61,6 +63,8 @@ const SCRATCH: number = outputRegion.end - 3 * SCRATCH_BYTES;
 const TEMPLATE: number = SCRATCH + 2 * SCRATCH_BYTES;
 /** Names of operations; a template is shorter than a head. */
 const OPERATION: number = TEMPLATE + (512 << 10);
+/** The message of a gRPC status. */
+const GRPC: number = OPERATION + (256 << 10);
 
 const COMMA = 44;
 const QUOTE = 34;
@@ -104,6 +108,7 @@ const L_TEXT = literal(',"text":"');
 const L_BASE64 = literal(',"base64":"');
 const L_CODING = literal(',"coding":"');
 const L_DECODED = literal(',"decoded":true');
+const L_RENDERED: readonly Literal[] = renderedNames.map((name) => literal(`,"rendered":"${name}"`));
 const L_CUT = literal(',"cut":true');
 const L_GAP = literal(',"gapBytes":');
 const L_TYPE = literal(',"contentType":"');
@@ -112,6 +117,7 @@ const L_LATENCY = literal(',"latencyUs":');
 const L_DURATION = literal(',"durationUs":');
 const L_CONNECTION = literal(',"connection":{"depth":');
 const L_MIDSTREAM = literal(',"midstream":true');
+const L_PUSHED = literal(',"pushed":true');
 const L_INTERFACE = literal(',"interface":');
 const L_CONNECT = literal(',"tunnelled":"connect"');
 const L_SOCKS = literal(',"tunnelled":"socks"');
@@ -142,6 +148,11 @@ export function resetEncoder(settings: Settings, epoch: string, worker: number):
   resetClientIp(settings.http.trustedProxies);
 }
 
+/** The number of the record that was written last, which is the last part of its id. */
+export function lastSequence(): number {
+  return sequence;
+}
+
 /** The next record id. */
 export function writeId(to: number): number {
   return writeNumber(writeLiteral(to, prefix), ++sequence);
@@ -153,6 +164,8 @@ export function encodeCall(call: number, to: number): number {
   openBody(call, RESPONSE, SCRATCH + SCRATCH_BYTES);
   forgetOperation();
   operationOnce(call, OPERATION);
+  forgetGrpc();
+  if (K[(call << CALL_SHIFT) + t.C_GRPC] !== 0) grpcOnce(call, GRPC);
   return endRecord(encodeMembers(call, to));
 }
 
@@ -161,7 +174,7 @@ export function endRecord(to: number): number {
   return writeLiteral(to, L_END);
 }
 
-/** Writes all members of the record but the end of the object: others may follow. The bodies of the call have been opened, and its operation been found. */
+/** Writes all members of the record but the end of the object: others may follow. The bodies of the call have been opened, its operation and what gRPC says have been found. */
 export function encodeMembers(call: number, to: number): number {
   const k = call << CALL_SHIFT;
   const flags = K[k + C_FLAGS];
@@ -198,6 +211,7 @@ export function encodeMembers(call: number, to: number): number {
     o = writeLiteral(o, L_NULL);
     o = writeLiteral(o, L_TEMPLATE);
     o = writeLiteral(o, L_NULL);
+    if (K[k + t.C_GRPC] !== 0) o = writeGrpc(o, k, 0, 0);
     o = writeLiteral(o, L_REQUEST);
     o = writeLiteral(o, L_NULL);
   }
@@ -214,6 +228,7 @@ export function encodeMembers(call: number, to: number): number {
   o = writeNumber(o, K[k + t.C_DEPTH]);
   const connection = K[k + t.C_CONNECTION];
   if (connection & t.FROM_MIDSTREAM) o = writeLiteral(o, L_MIDSTREAM);
+  if (connection & t.PUSHED) o = writeLiteral(o, L_PUSHED);
   o = writeLiteral(o, L_INTERFACE);
   o = writeNumber(o, R[f + INTERFACE]);
   if (connection & t.VIA_CONNECT) o = writeLiteral(o, L_CONNECT);
@@ -269,7 +284,9 @@ function writeRequest(to: number, k: number, d: number): number {
     else if (pathAt !== targetAt) B[o++] = 47;
     B[o++] = QUOTE;
   }
-  o = writeLiteral(writeOperation(o), L_REQUEST);
+  o = writeOperation(o);
+  if (K[k + t.C_GRPC] !== 0) o = writeGrpc(o, k, pathAt, pathEnd);
+  o = writeLiteral(o, L_REQUEST);
   o = writeTimeUs(writeLiteral(o, L_FIRST), D[d + D_REQUEST + D_FIRST]);
   o = writeTimeUs(writeLiteral(o, L_LAST), D[d + D_REQUEST + D_LAST]);
   o = writeLiteral(o, L_METHOD);
@@ -390,6 +407,7 @@ function writeBody(to: number, k: number, s: number, d: number): number {
     B[o++] = QUOTE;
   }
   if (O[i + O_DECODED] !== 0) o = writeLiteral(o, L_DECODED);
+  if (O[i + O_RENDERED] !== 0) o = writeLiteral(o, L_RENDERED[O[i + O_RENDERED]]);
   if (cut) o = writeLiteral(o, L_CUT);
   if (D[d + D_GAP] > 0) o = writeNumber(writeLiteral(o, L_GAP), D[d + D_GAP]);
   if (K[s + S_TYPE] !== 0) {

@@ -12,6 +12,7 @@ import { describePath } from '../decode/encapsulation.ts';
 import { FLAGS, INTERFACE, IS_IPV6, KEY_A, KEY_B, PATH, PORTS, ROW_SHIFT, rows } from '../flow/flow-table.ts';
 import * as t from '../http/transaction.ts';
 import { clientIpOfCall } from '../normalise/call-client-ip.ts';
+import { forgetGrpc, G_STATUS, grpc, grpcOnce, serviceAndMethod, splitPath } from '../normalise/call-grpc.ts';
 import { forgetOperation, operationOnce } from '../normalise/call-operation.ts';
 import { forgetOpened, O_AT, O_END, O_REQUEST, O_RESPONSE, opened, openOnce } from '../normalise/open-body.ts';
 import { writePathTemplate } from '../normalise/path-template.ts';
@@ -29,7 +30,7 @@ import {
   typeNames,
 } from '../operation/operation.ts';
 import { bytesAre, textBytes } from './filter/byte-text.ts';
-import { maskedPart, openedParts, operationPart } from './mask/layout.ts';
+import { grpcPart, maskedPart, openedParts, operationPart } from './mask/layout.ts';
 
 const B = bytes;
 const R = rows;
@@ -104,6 +105,7 @@ export class CallView {
     this.#bodies[1] = null;
     forgetOpened();
     forgetOperation();
+    forgetGrpc();
   }
 
   /** The numbers of encapsulation paths have a new meaning. */
@@ -331,6 +333,44 @@ export class CallView {
   operations(): number {
     this.locateOperation();
     return N[O_KEPT];
+  }
+
+  isGrpc(): boolean {
+    return K[this.k + t.C_GRPC] !== 0;
+  }
+
+  /** "shop.Cart", the last but one segment of the path of a gRPC call; nothing for other calls. */
+  findGrpcService(): void {
+    this.#splitPath(0);
+  }
+
+  findGrpcMethod(): void {
+    this.#splitPath(2);
+  }
+
+  #splitPath(part: number): void {
+    this.findPath();
+    if (this.isGrpc()) splitPath(this.at, this.end);
+    else serviceAndMethod.fill(0);
+    this.at = serviceAndMethod[part];
+    this.end = serviceAndMethod[part + 1];
+  }
+
+  grpcService(): string {
+    this.findGrpcService();
+    return this.text();
+  }
+
+  grpcMethod(): string {
+    this.findGrpcMethod();
+    return this.text();
+  }
+
+  /** -1: not gRPC, or not known. */
+  grpcStatus(): number {
+    if (!this.isGrpc()) return -1;
+    grpcOnce(this.call, grpcPart.at);
+    return grpc[G_STATUS];
   }
 
   /** Puts the client's address, or the server's, where base/cidr.ts compares it. */

@@ -9,6 +9,7 @@ const empty: SimpleRule = {
   paths: [],
   methods: [],
   operation: [],
+  grpcStatuses: [],
   statuses: [],
   contentTypes: [],
   headers: [],

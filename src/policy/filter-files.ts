@@ -12,7 +12,7 @@ import { EXPRESSION_CHARACTERS_MAX, ExpressionError } from './filter/expression/
 import { OTHERWISE } from './filter/filters.ts';
 import { GLOB_BYTES_MAX } from './filter/glob.ts';
 import { presetNames } from './filter/presets.ts';
-import { headerParts, statusRange } from './filter/simple.ts';
+import { grpcStatusRange, headerParts, statusRange } from './filter/simple.ts';
 import { mistakeAt, parseRuleFile, type RuleFileKind, readRuleFile } from './rule-file.ts';
 import type { AdvancedFilters, SimpleFilters } from './spec.ts';
 
@@ -61,6 +61,11 @@ const status = z
   .refine((given) => statusRange(String(given)) !== null, 'wanted: a status as 404, 5xx, 400-499 or none')
   .transform(String)
   .meta({ title: 'a status as 404, 5xx, 400-499 or none' });
+const grpcStatus = z
+  .union([z.string(), z.number()])
+  .refine((given) => grpcStatusRange(String(given)) !== null, 'wanted: a status of gRPC as 5, 1-16 or none')
+  .transform(String)
+  .meta({ title: 'a status of gRPC as 5, 1-16 or none' });
 const contentType = text(
   'a media type, as application/json or image/*; or none',
   (given) => given === 'none' || /^[^\s/;]+\/[^\s/;]+$/.test(given),
@@ -85,6 +90,7 @@ const condition = {
     operation,
     'Name of an operation: of GraphQL, method of JSON-RPC, action of SOAP; * stands for anything; case does not count. Of a batch, one of the first eight.',
   ),
+  grpcStatuses: some(grpcStatus, 'Status of a gRPC call: 0 (good), 5, 1-16, or none where it was not seen. Other calls fit none.'),
   statuses: some(status, 'Status: 404, 5xx, 400-499, or none where there was no response.'),
   contentTypes: some(contentType, 'Media type of the response, without parameters; * stands for anything; or none.'),
   headers: some(header, 'A field that the request has, or has with such a value; * stands for anything; case does not count.'),

@@ -76,6 +76,12 @@ const shape = z.strictObject({
     .enum(['remove', 'pass'])
     .optional()
     .describe('Bodies that are neither text nor of a known structure: they are left out of the record, or passed. Left out: remove.'),
+  unnamedTexts: z
+    .enum(['remove', 'inspect'])
+    .optional()
+    .describe(
+      'Texts in messages of gRPC and Protocol Buffers whose field has no name, because no descriptor was given: masked whole, or looked at like free text. Left out: remove.',
+    ),
   rules: rules.optional().describe('Tried in their order, before the shipped ones: the first that fits decides.'),
 });
 
@@ -88,9 +94,10 @@ export function maskingJsonSchema(): object {
   return z.toJSONSchema(schema, { io: 'input' });
 }
 
-const specSchema: z.ZodType<MaskingSpec, unknown> = schema.transform(({ extends: base, binaryBodies, rules: given }) => ({
+const specSchema: z.ZodType<MaskingSpec, unknown> = schema.transform(({ extends: base, binaryBodies, unnamedTexts, rules: given }) => ({
   rules: merged(given ?? [], base !== 'none'),
   binaryBodies: binaryBodies ?? defaultMasking.binaryBodies,
+  ...(unnamedTexts === 'inspect' && { unnamedTexts }),
 }));
 
 const kind: RuleFileKind = {

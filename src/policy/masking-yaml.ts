@@ -13,6 +13,9 @@ extends: none
 # Bodies that are neither text nor of a known structure: remove or pass.
 binaryBodies: ${defaultMasking.binaryBodies}
 
+# Texts of gRPC and Protocol Buffers whose field no descriptor names: remove, or inspect them like free text.
+unnamedTexts: remove
+
 # Tried in this order: the first that fits decides. What a rule leaves out: it is enabled, for all places, its action is
 # replace, and replace writes its name between asterisks.
 rules:

@@ -6,12 +6,15 @@
  * Masking is the same for all pipelines. A new policy takes the place of the old one between two calls, all of it at once.
  */
 import { counter, counts } from '../base/counters.ts';
+import { Descriptors } from '../grpc/descriptor.ts';
+import { useDescriptors } from '../grpc/rendering.ts';
 import { type Literal, literal } from '../normalise/json.ts';
 import { CallView } from './call-view.ts';
 import { compileFilters, type Filters, ruleName } from './filter/filters.ts';
 import { resetActions } from './mask/actions.ts';
 import { resetDocuments } from './mask/document.ts';
 import { encodeMasked, resetMaskCall, SHED_BODIES, SHED_NOTHING } from './mask/mask-call.ts';
+import { encodeMaskedMessage } from './mask/mask-message.ts';
 import { resetRules } from './mask/rules.ts';
 import { compileSampling } from './sampling.ts';
 import type { PolicySpec } from './spec.ts';
@@ -31,7 +34,8 @@ interface Pipeline {
   readonly isTaken: (view: CallView) => boolean;
 }
 
-function resetMasking({ masking, maskingKey }: PolicySpec): void {
+function resetMasking({ masking, maskingKey, descriptors = [] }: PolicySpec): void {
+  useDescriptors(descriptors.length === 0 ? null : new Descriptors(descriptors));
   resetRules(masking);
   resetDocuments(masking);
   resetActions(masking, maskingKey);
@@ -103,6 +107,11 @@ export class Policy {
   encode(call: number, to: number): number {
     if (this.shed !== SHED_NOTHING) C[this.shed === SHED_BODIES ? T_SHED_BODIES : T_SHED_HEADERS]++;
     return encodeMasked(call, to, this.#filters(), this.shed);
+  }
+
+  /** Writes the masked record of the message at hand; as encodeMessage. Gives `to` when it is left out because of overload. */
+  encodeMessage(to: number, prefix: Literal, n: number, context: Literal): number {
+    return encodeMaskedMessage(to, prefix, n, context, this.shed);
   }
 
   #filters(): Literal {

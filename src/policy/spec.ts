@@ -9,6 +9,8 @@ export interface PolicySpec {
   readonly masking: MaskingSpec;
   /** For the actions `hash` and `format-preserving`: 32 bytes. */
   readonly maskingKey: Uint8Array;
+  /** FileDescriptorSets, as they stand in their files. */
+  readonly descriptors?: readonly Uint8Array[];
 }
 
 export interface PipelineSpec {
@@ -39,6 +41,8 @@ export interface SimpleRule {
   readonly methods: readonly string[];
   /** Names of operations: `*` stands for anything. */
   readonly operation: readonly string[];
+  /** "5", "1-16", "none" (of a gRPC call, not seen) */
+  readonly grpcStatuses: readonly string[];
   /** "404", "5xx", "400-499", "none" (no response) */
   readonly statuses: readonly string[];
   /** Media types of the response, "image/*"; "none". */
@@ -91,6 +95,8 @@ export interface MaskingSpec {
   readonly rules: readonly MaskingRule[];
   /** Bodies that are neither text nor of a known structure. */
   readonly binaryBodies: 'remove' | 'pass';
+  /** Texts of Protocol Buffers whose field no descriptor names; left out: `remove`. */
+  readonly unnamedTexts?: 'remove' | 'inspect';
 }
 
 /** What is sensitive: by its content (`detector` or `pattern`) wherever it stands, by the name that it stands under (`fields`), or both. */

@@ -19,7 +19,7 @@ export interface Batch {
 export interface BatchRecord {
   /** Place in the spool: unique, ascending, never used again. */
   readonly sequence: number;
-  /** Id of the call, or of the gap record. */
+  /** Id of the call, of the gap record, or of the closing record. */
   readonly id: string;
   /** In the sink's format. */
   readonly bytes: Uint8Array;

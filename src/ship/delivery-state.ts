@@ -15,7 +15,7 @@ export interface DeliveryState {
   /** Of these the receiver has for good. */
   readonly written: number;
   readonly deadLettered: number;
-  /** Gap records: the format of the sink has no place for them, so they are done with unsent. */
+  /** Gap records and closing records: the format of the sink has no place for them, so they are done with unsent. */
   readonly skipped: number;
   /** Attempts that did not deliver all of a batch. */
   readonly errors: number;

@@ -7,7 +7,7 @@ import { formats } from './formats/format.ts';
 import { openFraming } from './framing.ts';
 import type { Frame } from './record-source.ts';
 import { goesTo, routesOf, routesToSink } from './routes.ts';
-import { callOf, context, encoderOf, frameOf, framingOf, gapLineOf, lineOf } from './ship-testing.ts';
+import { callOf, closingLineOf, context, encoderOf, frameOf, framingOf, gapLineOf, lineOf } from './ship-testing.ts';
 
 function recordsOf(encoder: RecordEncoder, frame: Frame, after = 0): EncodedRecord[] {
   const cursor = encoder.open(frame, after);
@@ -65,14 +65,21 @@ test('id and key are read from the line as JSON has them', () => {
   assert.deepEqual([idOf(odd), keyOf(odd, 'client'), keyOf(odd, 'connection')], ['', '', '']);
 });
 
+test('a closing record has an id of its own and the key of its call', () => {
+  const [closing, call] = [closingLineOf(7), lineOf(7)];
+  assert.equal(idOf(closing), 'sensor.abc.0.c7');
+  for (const key of ['client', 'connection', 'none'] as const) assert.equal(keyOf(closing, key), keyOf(call, key), key);
+  assert.notEqual(keyOf(closing, 'connection'), '');
+});
+
 test('a gap record has an id and no key', () => {
   for (const key of ['client', 'connection', 'none'] as const)
     assert.deepEqual([idOf(gapLineOf(7)), keyOf(gapLineOf(7), key)], ['sensor.abc.0.g7', '']);
 });
 
 for (const name of formatNames) {
-  test(`${name}: ${name === 'jsonl' ? 'gap records go along as they are' : 'gap records are skipped, and the calls beside them are not'}`, () => {
-    const lines = [gapLineOf(1), lineOf(1), gapLineOf(2), lineOf(2)];
+  test(`${name}: ${name === 'jsonl' ? 'gap and closing records go along as they are' : 'gap and closing records are skipped, and the calls beside them are not'}`, () => {
+    const lines = [gapLineOf(1), lineOf(1), closingLineOf(2), lineOf(2)];
     const records = recordsOf(encoderWith(name), frameOf(1, lines, [0x7fffffff, 1, 0x7fffffff, 1]));
     const isSkipped = name !== 'jsonl';
     assert.deepEqual(
@@ -80,7 +87,7 @@ for (const name of formatNames) {
       [
         ['sensor.abc.0.g1', isSkipped, null, !isSkipped],
         ['sensor.abc.0.1', false, null, true],
-        ['sensor.abc.0.g2', isSkipped, null, !isSkipped],
+        ['sensor.abc.0.c2', isSkipped, null, !isSkipped],
         ['sensor.abc.0.2', false, null, true],
       ],
     );

@@ -6,8 +6,8 @@
  *              +-- routes fit this sink? -----+--> EncodedRecord --> EncodedBatch
  *
  * Format jsonl takes the bytes as they are, and nothing is parsed: id and key are read out of the beginning of the line,
- * and only when somebody asks. Other formats parse the line and encode it; they have no place for gap records, which are
- * then done with unsent (`isSkipped`).
+ * and only when somebody asks. Other formats parse the line and encode it; they have no place for gap records,
+ * closing records and message records, which are then done with unsent (`isSkipped`).
  *
  * A record keeps the frame in memory that its line lies in. Where a sink takes only a small part of a frame, that part is
  * copied, and so is a record that stays behind when the others of its batch are done with: the memory in use follows the
@@ -15,7 +15,7 @@
  */
 import { hash } from 'node:crypto';
 import type { ApiCall } from '../normalise/api-call.ts';
-import { GAP_SCHEMA, SCHEMA } from '../normalise/causes.ts';
+import { CLOSING_SCHEMA, GAP_SCHEMA, MESSAGE_SCHEMA, SCHEMA } from '../normalise/causes.ts';
 import { INDEX_WORDS } from '../policy/masked-call.ts';
 import type { Batch, BatchRecord } from './batch.ts';
 import type { Framing } from './framing.ts';
@@ -38,6 +38,8 @@ const ID = Buffer.from('"id":"');
 /** Where the id begins in the records of this version. */
 const ID_AT = `{"schema":"${SCHEMA}","id":"`.length;
 const GAP = Buffer.from(`{"schema":"${GAP_SCHEMA}"`);
+const CLOSING = Buffer.from(`{"schema":"${CLOSING_SCHEMA}"`);
+const MESSAGE = Buffer.from(`{"schema":"${MESSAGE_SCHEMA}"`);
 const WHOLE_CLIENT = Buffer.from('","complete":true,"client":{"address":"');
 const CLIENT = Buffer.from('"client":{"address":"');
 const PORT = Buffer.from('","port":');
@@ -50,6 +52,11 @@ function startsWith(line: Buffer, at: number, text: Buffer): boolean {
   if (at + text.length > line.length) return false;
   for (let i = 0; i < text.length; i++) if (line[at + i] !== text[i]) return false;
   return true;
+}
+
+/** A record that only JSON lines have a place for. */
+function isNoCall(line: Buffer): boolean {
+  return startsWith(line, 0, GAP) || startsWith(line, 0, CLOSING) || startsWith(line, 0, MESSAGE);
 }
 
 function endOf(line: Buffer, at: number): number {
@@ -218,7 +225,7 @@ export class RecordEncoder {
 
   #encode(line: Buffer, sequence: number, acceptedAtMs: number): EncodedRecord {
     if (this.#isLine) return new EncodedRecord(sequence, line, line, acceptedAtMs, this.#key, null);
-    if (startsWith(line, 0, GAP)) return new EncodedRecord(sequence, line, NONE, acceptedAtMs, this.#key, null, true);
+    if (isNoCall(line)) return new EncodedRecord(sequence, line, NONE, acceptedAtMs, this.#key, null, true);
     try {
       const call = JSON.parse(line.toString('utf8')) as ApiCall;
       return new EncodedRecord(sequence, line, this.#framing.record(call), acceptedAtMs, this.#key, null);

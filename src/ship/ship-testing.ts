@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { defaultSettings } from '../base/settings.ts';
 import type { ApiCall } from '../normalise/api-call.ts';
+import type { ClosingRecord } from '../normalise/closing-record.ts';
 import { INDEX_WORDS, type MaskedBatch } from '../policy/masked-call.ts';
 import type { Batch } from './batch.ts';
 import type { DeadLetter } from './dead-letters.ts';
@@ -62,6 +63,25 @@ export function lineOf(n: number, bodyBytes = 10): Buffer {
 export function gapLineOf(n: number): Buffer {
   const shed = { bodies: n, headers: 0, packets: 1 };
   return Buffer.from(`${JSON.stringify({ schema: 'earshot.gap/1', id: `sensor.abc.0.g${n}`, fromUs: 1, toUs: 2, shed })}\n`);
+}
+
+/** The closing record of a call. */
+export function closingLineOf(n: number): Buffer {
+  const { client, server, id } = callOf(n);
+  const side = { firstByteUs: 1, lastByteUs: 2, bytes: 3 };
+  const closing: ClosingRecord = {
+    schema: 'earshot.closing/1',
+    id: `sensor.abc.0.c${n}`,
+    call: id,
+    complete: true,
+    client,
+    server,
+    timeUs: 3,
+    durationUs: 1,
+    request: side,
+    response: { ...side, status: 200 },
+  };
+  return Buffer.from(`${JSON.stringify(closing)}\n`);
 }
 
 /** Number of the call that a record, a line or an id is of. */

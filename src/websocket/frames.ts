@@ -15,16 +15,22 @@
  * on the bytes are counted only (`websocket.unread_bytes`). Only a length in more bytes than needed is read on, because
  * receivers do the same. After a hole inside a payload the place is known and the reading goes on; after any other it is
  * not, and no search is made: payload is not to be told from a header.
- * Bounds: nothing is kept but a header of at most 14 bytes.
+ * Bounds: nothing is kept but a header of at most 14 bytes; where messages make records, see recorder.ts.
  */
 import { bytes } from '../base/arena.ts';
+import { packetTimeUs } from '../base/clock.ts';
 import { counter, counts } from '../base/counters.ts';
 import { raise, weird } from '../base/weird.ts';
-import { beginFrame, CLOSE, CONTROL, endFrame, missPayload, noteClose, OPCODE, readClose, stopMessage } from './messages.ts';
+import { pushEnd, type SocketTotals } from './finished-messages.ts';
+import { BINARY, beginFrame, CLOSE, CONTROL, endFrame, missPayload, noteClose, OPCODE, readClose, stopMessage } from './messages.ts';
+import { closeTalk, headerTimeUs, keepPayload, missPart, recording } from './recorder.ts';
 import * as s from './sockets.ts';
 
 const B = bytes;
 const C = counts;
+const NOW = packetTimeUs;
+const M = recording;
+const H_TIME = headerTimeUs;
 const { D_STATE, D_SIDE, D_HEADER_BYTES, D_FIRST, D_HEADER, D_REMAINING, D_KEY, HEADER, PAYLOAD, ENDED, LEFT_ALONE } = s;
 
 const UNREAD = counter('websocket.unread_bytes');
@@ -48,11 +54,13 @@ export function readFrames(d: number, at: number, end: number): void {
   const L = s.socketDoubles;
   const r = (d + D_REMAINING) >> 1;
   let p = at;
+  L[(d + s.D_LAST_TIME) >> 1] = NOW[0];
   while (p < end) {
     switch (S[d + D_STATE]) {
       case PAYLOAD: {
         const length = L[r] < end - p ? L[r] : end - p;
         if ((S[d + D_FIRST] & OPCODE) === CLOSE) readClose(d, p, p + length);
+        else if (M[0] !== 0 && (S[d + D_FIRST] & OPCODE) <= BINARY) keepPayload(d, p, p + length, L[r] - length);
         p += length;
         L[r] -= length;
         if (L[r] === 0) finishFrame(d);
@@ -63,7 +71,7 @@ export function readFrames(d: number, at: number, end: number): void {
         break;
       case ENDED:
         raise(W_AFTER_CLOSE);
-        leave(d);
+        leave(d, s.BROKEN);
         break;
       default:
         C[UNREAD] += end - p;
@@ -85,13 +93,17 @@ function readHeader(d: number, at: number, end: number): number {
   }
   const H = s.socketBytes;
   const to = (d + D_HEADER) << 2;
+  const t = (d + s.D_HEADER_TIME) >> 1;
+  if (before === 0) s.socketDoubles[t] = NOW[0];
   let n = before;
   let p = at;
   while (p < end) {
     H[to + n++] = B[p++];
     if (n >= 2 && n === headerBytes(H[to + 1])) {
       S[d + D_HEADER_BYTES] = 0;
+      H_TIME[0] = s.socketDoubles[t];
       takeHeader(d, H, to);
+      H_TIME[0] = 0;
       return p;
     }
   }
@@ -133,7 +145,7 @@ function takeHeader(d: number, M: Uint8Array, q: number): void {
   if (odd >= 0) {
     raise(odd);
     C[UNREAD] += p - q + (masked ? 4 : 0);
-    leave(d);
+    leave(d, s.BROKEN);
     return;
   }
   C[FRAMES[side]]++;
@@ -158,6 +170,7 @@ export function crossHole(d: number, missing: number): void {
   const r = (d + D_REMAINING) >> 1;
   if (state === PAYLOAD && missing <= s.socketDoubles[r]) {
     missPayload(d);
+    if (M[0] !== 0 && (s.sockets[d + D_FIRST] & OPCODE) <= BINARY) missPart(d, missing);
     s.socketDoubles[r] -= missing;
     if (s.socketDoubles[r] === 0) finishFrame(d);
     return;
@@ -168,18 +181,44 @@ export function crossHole(d: number, missing: number): void {
 /** Where the next frame of direction `d` begins is not known. */
 export function losePlace(d: number): void {
   raise(W_LOST_PLACE);
-  leave(d);
+  leave(d, s.LOST);
 }
 
-function leave(d: number): void {
+function leave(d: number, why: number): void {
   stopMessage(d);
+  s.sockets[d + s.D_LEFT] = why;
   s.sockets[d + D_STATE] = LEFT_ALONE;
 }
 
-/** The connection of either direction `d` is over, or, when `isOver` is false, forgotten while it may go on. */
-export function closeSocket(client: number, isOver: boolean): void {
+/**
+ * The connection of the client's direction `client` is over, or, when `isOver` is false, forgotten while it may go on. `cause`
+ * is handed on as it is.
+ */
+export function closeSocket(client: number, isOver: boolean, cause = 0): void {
+  const server = s.serverOf(client);
   stopMessage(client);
-  stopMessage(s.serverOf(client));
-  noteClose(client, isOver);
+  stopMessage(server);
+  const S = s.sockets;
+  const L = s.socketDoubles;
+  const code = noteClose(client, isOver);
+  const [left, right] = [S[client + s.D_LEFT], S[server + s.D_LEFT]];
+  const lastUs = Math.max(L[(client + s.D_LAST_TIME) >> 1], L[(server + s.D_LAST_TIME) >> 1]);
+  pushEnd(closeTalk(client), {
+    serial: s.serialOf(client),
+    code,
+    timeUs: NOW[0],
+    lastUs,
+    cause,
+    isLost: left === s.LOST || right === s.LOST,
+    isBroken: left === s.BROKEN || right === s.BROKEN,
+    client: totalsOf(client),
+    server: totalsOf(server),
+  });
   s.releaseSocket(client);
+}
+
+function totalsOf(d: number): SocketTotals {
+  const S = s.sockets;
+  const [text, binary, controls] = [S[d + s.D_MESSAGES], S[d + s.D_MESSAGES + 1], S[d + s.D_CONTROLS]];
+  return { text, binary, controls, bytes: s.socketDoubles[(d + s.D_BYTES) >> 1] };
 }

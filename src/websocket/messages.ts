@@ -16,10 +16,13 @@
 import { bytes } from '../base/arena.ts';
 import { counter, counts } from '../base/counters.ts';
 import { raise, weird } from '../base/weird.ts';
+import { COMPRESSED, INCOMPLETE, OPAQUE } from './message-flags.ts';
+import { addPart, beginMessage, endMessage, recording } from './recorder.ts';
 import * as s from './sockets.ts';
 
 const B = bytes;
 const C = counts;
+const M = recording;
 const { S_EXTENSIONS, S_CLOSE, D_STATE, D_SIDE, D_FIRST, D_MESSAGE, D_MESSAGE_BYTES, D_KEY, D_CONTROL_BYTES, D_CODE } = s;
 
 const FIN = 0x80;
@@ -29,13 +32,9 @@ export const OPCODE = 0x0f;
 /** The bit of an opcode that all control frames have. */
 export const CONTROL = 0x08;
 const TEXT = 1;
-const BINARY = 2;
+export const BINARY = 2;
 export const CLOSE = 8;
 const PONG = 10;
-
-// Flags of the message under way, beside its opcode.
-const COMPRESSED = 0x10;
-const INCOMPLETE = 0x20;
 
 const SIDES = ['client', 'server'] as const;
 /** By side, then text and binary. */
@@ -97,8 +96,11 @@ export function beginFrame(d: number, first: number, length: number): number {
     if (S[d + D_MESSAGE] !== 0) return W_INSIDE;
     S[d + D_MESSAGE] = opcode | (extensions === s.DEFLATE && first & COMPRESSED_BIT ? COMPRESSED : 0);
     s.socketDoubles[m] = 0;
+    if (M[0] !== 0) beginMessage(d, (S[d + D_MESSAGE] & COMPRESSED) !== 0);
   } else if (S[d + D_MESSAGE] === 0) return W_STRAY;
+  if (extensions === s.UNKNOWN_EXTENSION && first & RESERVED_BITS) S[d + D_MESSAGE] |= OPAQUE;
   s.socketDoubles[m] += length;
+  if (M[0] !== 0) addPart(d);
   return -1;
 }
 
@@ -110,16 +112,22 @@ export function endFrame(d: number): void {
   const side = S[d + D_SIDE];
   if (opcode >= CLOSE && opcode <= PONG) {
     C[CONTROLS[side * 3 + opcode - CLOSE]]++;
+    S[d + s.D_CONTROLS]++;
     if (opcode === CLOSE) endClose(d);
     return;
   }
   if (opcode > BINARY || (first & FIN) === 0) return;
   const message = S[d + D_MESSAGE];
-  const i = side * 2 + ((message & OPCODE) === BINARY ? 1 : 0);
+  const isBinary = (message & OPCODE) === BINARY ? 1 : 0;
+  const i = side * 2 + isBinary;
+  const length = s.socketDoubles[(d + D_MESSAGE_BYTES) >> 1];
   C[MESSAGES[i]]++;
-  C[BYTES[i]] += s.socketDoubles[(d + D_MESSAGE_BYTES) >> 1];
+  C[BYTES[i]] += length;
+  S[d + s.D_MESSAGES + isBinary]++;
+  s.socketDoubles[(d + s.D_BYTES) >> 1] += length;
   if (message & COMPRESSED) C[DEFLATED[side]]++;
   if (message & INCOMPLETE) C[PARTIAL[side]]++;
+  if (M[0] !== 0) endMessage(d);
   S[d + D_MESSAGE] = 0;
 }
 
@@ -161,12 +169,16 @@ export function missPayload(d: number): void {
 /** The message under way will not be seen to its end. */
 export function stopMessage(d: number): void {
   const S = s.sockets;
-  if (S[d + D_STATE] !== s.LEFT_ALONE && S[d + D_MESSAGE] !== 0) C[PARTIAL[S[d + D_SIDE]]]++;
+  if (S[d + D_STATE] !== s.LEFT_ALONE && S[d + D_MESSAGE] !== 0) {
+    C[PARTIAL[S[d + D_SIDE]]]++;
+    S[d + D_MESSAGE] |= INCOMPLETE;
+    if (M[0] !== 0) endMessage(d);
+  }
   S[d + D_MESSAGE] = 0;
 }
 
-/** How the connection ended, for the counters. */
-export function noteClose(client: number, isOver: boolean): void {
+/** How the connection ended, for the counters; the code, or a negative number. */
+export function noteClose(client: number, isOver: boolean): number {
   const S = s.sockets;
   let code = S[s.rowOf(client) + S_CLOSE];
   if (code === 0) {
@@ -174,6 +186,7 @@ export function noteClose(client: number, isOver: boolean): void {
     code = isBlind ? UNKNOWN_CODE : isOver ? ABNORMAL : STILL_OPEN;
   }
   C[cellOf(code)]++;
+  return code;
 }
 
 function cellOf(code: number): number {

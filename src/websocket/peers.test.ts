@@ -1,125 +1,12 @@
 /** Connections of ws, client and server, over a proxy that writes down the bytes: what is counted is what they logged. */
 import assert from 'node:assert/strict';
-import type { EventEmitter } from 'node:events';
-import { createRequire } from 'node:module';
-import type { AddressInfo, Socket } from 'node:net';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
 import type { Turn } from '../../test/support/conversation.ts';
-import { RecordingProxy } from '../../test/support/recording-proxy.ts';
+import { contentOf, runMessages } from '../../test/support/message-run.ts';
 import { type Run, runPipeline } from '../../test/support/run-pipeline.ts';
 import { packetsOf } from '../../test/support/web-socket.ts';
-
-/** What is used of ws, which has no types. */
-interface SendOptions {
-  readonly binary?: boolean;
-  readonly compress?: boolean;
-  readonly fin?: boolean;
-}
-interface Peer extends EventEmitter {
-  readonly _socket: Socket;
-  send(data: string | Buffer, options?: SendOptions, done?: (error?: Error) => void): void;
-  ping(data?: string): void;
-  close(code?: number, reason?: string): void;
-  terminate(): void;
-}
-interface Listener extends EventEmitter {
-  address(): AddressInfo;
-  close(done: () => void): void;
-}
-interface Library {
-  readonly WebSocket: new (url: string, options: object) => Peer;
-  readonly WebSocketServer: new (options: object) => Listener;
-}
-const require = createRequire(import.meta.url);
-const { WebSocket, WebSocketServer } = require('ws') as Library;
-
-/** Messages and control frames as one side sent them. */
-class Sent {
-  readonly counts: Record<string, number> = {};
-  readonly contents: Buffer[] = [];
-  readonly #side: string;
-
-  constructor(side: string) {
-    this.#side = side;
-  }
-
-  message(content: Buffer, binary: boolean): void {
-    const kind = `${this.#side}-${binary ? 'binary' : 'text'}`;
-    this.add(`messages{${kind}}`);
-    if (content.length > 0) this.add(`bytes{${kind}}`, content.length);
-    this.contents.push(content);
-  }
-
-  control(kind: string): void {
-    this.add(`control{${this.#side}-${kind}}`);
-  }
-
-  add(name: string, by = 1): void {
-    this.counts[name] = (this.counts[name] ?? 0) + by;
-  }
-}
-
-interface Exchanged {
-  readonly turns: readonly Turn[];
-  readonly client: Sent;
-  readonly server: Sent;
-  /** As the client was told. */
-  readonly code: number;
-}
-
-interface Scenario {
-  readonly deflate: boolean | object;
-  /** What the client does, once open; it ends the connection. */
-  readonly script: (client: Peer, sent: Sent) => Promise<void>;
-  /** What the server does when the client has sent `done`. */
-  readonly atEnd: (server: Peer, sent: Sent) => void;
-}
-
-/** Sends a message, in `parts` fragments. */
-async function send(peer: Peer, sent: Sent, content: Buffer | string, { parts = 1, compress = true } = {}): Promise<void> {
-  const binary = typeof content !== 'string';
-  const bytes = Buffer.from(content);
-  const each = Math.ceil(bytes.length / parts);
-  for (let i = 0; i < parts; i++) {
-    const piece = bytes.subarray(i * each, (i + 1) * each);
-    await new Promise<void>((resolve, reject) =>
-      peer.send(piece, { binary, compress, fin: i === parts - 1 }, (error) => (error ? reject(error) : resolve())),
-    );
-  }
-  sent.message(bytes, binary);
-}
-
-/** Runs a scenario; the server echoes every message but `done`, and its library answers pings. */
-async function exchange({ deflate, script, atEnd }: Scenario): Promise<Exchanged> {
-  const client = new Sent('client');
-  const server = new Sent('server');
-  const listener = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: deflate });
-  await new Promise((resolve) => listener.once('listening', resolve));
-  const proxy = await RecordingProxy.open(listener.address().port);
-  try {
-    listener.on('connection', (peer: Peer) => {
-      peer.on('error', () => undefined);
-      peer.on('ping', () => server.control('pong'));
-      peer.on('message', (data: Buffer, binary: boolean) => {
-        if (!binary && data.toString() === 'done') atEnd(peer, server);
-        else void send(peer, server, binary ? data : data.toString());
-      });
-    });
-    const peer = new WebSocket(`ws://127.0.0.1:${proxy.port}/live`, { perMessageDeflate: deflate });
-    peer.on('error', () => undefined);
-    peer.on('ping', () => client.control('pong'));
-    const closed = new Promise<number>((resolve) => peer.once('close', resolve));
-    await new Promise((resolve) => peer.once('open', resolve));
-    await script(peer, client);
-    const code = await closed;
-    await proxy.idle();
-    return { turns: proxy.turns, client, server, code };
-  } finally {
-    await proxy.close();
-    await new Promise<void>((resolve) => listener.close(resolve));
-  }
-}
+import { exchange, type Peer, type Sent, send } from '../../test/support/web-socket-peers.ts';
 
 function counted({ counters }: Run, skip: RegExp): Record<string, number> {
   const ours = Object.entries(counters).filter(([name]) => name.startsWith('websocket.') && !skip.test(name));
@@ -262,3 +149,39 @@ test('a client that closes without a code: 1005', async () => {
   const run = runPipeline(packetsOf(turns));
   assert.deepEqual(counted(run, /frames/), { connections: 1, 'control{client-close}': 1, 'control{server-close}': 1, 'closes{1005}': 1 });
 });
+
+for (const deflate of [
+  false,
+  { threshold: 0 },
+  { threshold: 0, serverNoContextTakeover: true, clientNoContextTakeover: true },
+  { threshold: 0, serverNoContextTakeover: true, serverMaxWindowBits: 9, clientMaxWindowBits: 10 },
+]) {
+  test(`records: every message of both, with its content; perMessageDeflate ${JSON.stringify(deflate)}`, async () => {
+    const { turns, client, server } = await exchange({ deflate, script: lively, atEnd: closeBy(1000) });
+    for (const segmentBytes of [1400, 97]) {
+      const { calls, messages, closings, weirds } = runMessages(packetsOf(turns, segmentBytes), { websocket: { messageBytes: 64 << 10 } });
+      for (const [sender, { contents }] of [
+        ['client', client],
+        ['server', server],
+      ] as const) {
+        const seen = messages.filter((message) => message.sender === sender);
+        assert.equal(seen.length, contents.length);
+        seen.forEach((message, i) => {
+          const length = message.compressed ? message.inflatedBytes : message.bytes;
+          const isLarge = contents[i].length > 64 << 10;
+          const shown = `${sender} ${i}: ${JSON.stringify({ ...message, body: null })}`;
+          // Compressed to more than is kept of a message, its end is not known.
+          if (message.body?.cut !== true || message.inflatedBytes !== undefined) assert.equal(length, contents[i].length, shown);
+          assert.equal(message.body?.cut, isLarge || undefined, shown);
+          assert.ok(contents[i].subarray(0, 64 << 10).equals(contentOf(message)), shown);
+          assert.deepEqual([message.sequence, message.complete, message.call], [i + 1, true, calls[0].id], shown);
+        });
+        const totals = closings[0].websocket?.[sender];
+        assert.equal((totals?.text ?? 0) + (totals?.binary ?? 0), contents.length);
+      }
+      assert.equal(messages.find(({ sender, sequence }) => sender === 'client' && sequence === 2)?.fragments, 3);
+      assert.deepEqual([closings[0].websocket?.code, closings[0].complete], [1000, true]);
+      assert.deepEqual(weirds, {});
+    }
+  });
+}

@@ -1,23 +1,26 @@
 /**
- * What is known of a WebSocket connection: one row of 40 int32, whatever carries it. Its reader is frames.ts, which is
- * handed the word of one direction; the client's stands at word 8 of the row, the server's at word 24.
+ * What is known of a WebSocket connection: one row of 60 int32, whatever carries it. Its reader is frames.ts, which is
+ * handed the word of one direction; the client's stands at word 8 of the row, the server's at word 34.
  *
- *     0 extensions   1 code of the first Close frame, 0 none so far   2 next free row   3..7 unused
- *     8..23 client, 24..39 server:
+ *     0 extensions   1 code of the first Close frame, 0 none so far   2 next free row
+ *     3 its number among all connections, from 1   4..7 unused
+ *     8..33 client, 34..59 server:
  *        0 state   1 side (0 client, 1 server)   2 header bytes so far   3 first byte of the frame   4..7 its header
  *        8, 9 payload still to come, a double   10, 11 bytes of the message under way, a double
  *        12 kind of the message under way and its flags   13 masking key   14 payload bytes of a Close frame so far
  *        15 close code as far as it was read
+ *        16, 17 when the header under way began, a double   18 messages of text   19 binary ones   20, 21 their bytes, a double
+ *        22 control frames   23 why it is left alone   24, 25 when its last bytes came, a double
  *
  * Bounds: at most `limit.http.websockets` rows; a connection beyond is not followed.
  */
 import { raise, weird } from '../base/weird.ts';
 
-const ROW_WORDS = 40;
+const ROW_WORDS = 60;
 const ROWS_FIRST = 64;
 const ROWS_MAX = 1 << 16;
 const CLIENT_WORD = 8;
-const SIDE_WORDS = 16;
+const SIDE_WORDS = 26;
 const W_LIMIT = weird('limit.http.websockets');
 
 /** Words of all rows. A live binding: it grows. */
@@ -29,6 +32,7 @@ export let socketBytes: Uint8Array = new Uint8Array(sockets.buffer);
 export const S_EXTENSIONS = 0;
 export const S_CLOSE = 1;
 const S_FREE = 2;
+const S_SERIAL = 3;
 
 export const D_STATE = 0;
 export const D_SIDE = 1;
@@ -44,6 +48,13 @@ export const D_MESSAGE = 12;
 export const D_KEY = 13;
 export const D_CONTROL_BYTES = 14;
 export const D_CODE = 15;
+export const D_HEADER_TIME = 16;
+/** Messages of text; the binary ones in the next word. */
+export const D_MESSAGES = 18;
+export const D_BYTES = 20;
+export const D_CONTROLS = 22;
+export const D_LEFT = 23;
+export const D_LAST_TIME = 24;
 
 // States of a direction.
 export const HEADER = 0;
@@ -53,6 +64,12 @@ export const ENDED = 2;
 /** Its bytes are counted only. */
 export const LEFT_ALONE = 3;
 
+// Why a direction is left alone.
+/** Where its frames begin is not known. */
+export const LOST = 1;
+/** A frame broke the rules. */
+export const BROKEN = 2;
+
 // Extensions that the handshake agreed on.
 export const PLAIN = 0;
 export const DEFLATE = 1;
@@ -61,6 +78,7 @@ export const UNKNOWN_EXTENSION = 2;
 
 let rowsUsed = 1;
 let firstFree = 0;
+let serials = 0;
 
 /** A new connection. Gives the direction of its client, or 0 when there are too many. */
 export function openSocket(extensions: number): number {
@@ -77,6 +95,7 @@ export function openSocket(extensions: number): number {
   const s = row * ROW_WORDS;
   sockets.fill(0, s, s + ROW_WORDS);
   sockets[s + S_EXTENSIONS] = extensions;
+  sockets[s + S_SERIAL] = ++serials;
   sockets[s + CLIENT_WORD + SIDE_WORDS + D_SIDE] = 1;
   return s + CLIENT_WORD;
 }
@@ -99,6 +118,21 @@ export function rowOf(d: number): number {
   return d - (d % ROW_WORDS);
 }
 
+/** The number of the row of a direction; it is used again. */
+export function rowNumber(d: number): number {
+  return (d / ROW_WORDS) | 0;
+}
+
+/** The number of the connection of a direction; no other has it. */
+export function serialOf(d: number): number {
+  return sockets[rowOf(d) + S_SERIAL];
+}
+
+/** Whether the bytes of a direction are counted only. */
+export function isLeftAlone(d: number): boolean {
+  return sockets[d + D_STATE] === LEFT_ALONE;
+}
+
 /** Gives the row back. */
 export function releaseSocket(d: number): void {
   const s = rowOf(d);
@@ -109,4 +143,5 @@ export function releaseSocket(d: number): void {
 export function resetSockets(): void {
   rowsUsed = 1;
   firstFree = 0;
+  serials = 0;
 }

@@ -118,5 +118,6 @@ test('--summary counts these calls as all others, and shows nothing of what they
   assert.match(out, /calls +7: complete 7/);
   assert.match(out, /methods +POST 6 +GET 1|methods +POST 6, +GET 1/);
   assert.match(out, /^weirds +none$/m);
+  assert.match(out, /^ +operations +[*]email[*] 1, +mutation Pay \+1 1|^ +operations /m);
   for (const secret of [EMAIL, CARD]) assert.ok(!out.includes(secret));
 });

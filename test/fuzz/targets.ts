@@ -20,10 +20,11 @@ import { Random } from '../support/random.ts';
 import { readPcap } from '../support/read-pcap.ts';
 import { PipelineRun, type Run, runPipeline, START_US, type Wire } from '../support/run-pipeline.ts';
 import { trafficKinds } from '../support/traffic-options.ts';
+import { grpcPackets, runGrpc } from './grpc-calls.ts';
 import { checkHellos, helloPackets } from './hellos.ts';
 import { maskedPackets, runMasked } from './masked-calls.ts';
 import { operationPackets, runOperations } from './operation-calls.ts';
-import { checkWebSockets, webSocketPackets } from './web-sockets.ts';
+import { runWebSockets, webSocketPackets } from './web-sockets.ts';
 
 export interface Input {
   readonly settings: Settings;
@@ -542,10 +543,7 @@ export const targets: Readonly<Record<string, Target>> = {
     what: 'frames of WebSocket, some of them damaged, with holes',
     limitMs: LIMIT_MS,
     make: fromSeed((random) => ({ settings: someSettings(random), packets: webSocketPackets(random) })),
-    run: (input) => {
-      runPackets(input);
-      checkWebSockets();
-    },
+    run: ({ packets = [], settings }) => runWebSockets(packets, settings),
   },
   files: {
     what: 'mutated capture files',
@@ -561,6 +559,12 @@ export const targets: Readonly<Record<string, Target>> = {
       packets: random.chance(0.8) ? maskedPackets(random) : random.pick<(r: Random) => Wire[]>([streamPackets, mutatedCapture])(random),
     })),
     run: ({ packets = [], settings }) => runMasked(packets, settings),
+  },
+  grpc: {
+    what: 'messages of gRPC, gRPC-Web and Protocol Buffers, most of them damaged',
+    limitMs: LIMIT_MS,
+    make: fromSeed((random) => ({ settings: someSettings(random), packets: grpcPackets(random) })),
+    run: ({ packets = [], settings }) => runGrpc(packets, settings),
   },
   operations: {
     what: 'operations of GraphQL, JSON-RPC and SOAP, most of them damaged',

@@ -74,15 +74,27 @@ test('the books balance after every packet of segments with any flags and number
   );
 });
 
+test('the books balance when calls are reported before they are over', () => {
+  let closings = 0;
+  const settings = settingsWith({ http: { stillOpenMs: 1000 } });
+  fc.assert(
+    fc.property(fc.integer(), fc.integer({ min: 1, max: 80 }), (seed, count) => {
+      closings += runPipeline(wildSegments(seed, count), { everyPacket: true, settings, longCalls: true }).closings.length;
+    }),
+    { seed: lawSeed(), numRuns: 500 },
+  );
+  assert.ok(closings > 20, `${closings} were reported so`);
+});
+
 test('the books balance with hardly any memory', () => {
   fc.assert(
     fc.property(fc.integer(), fc.integer({ min: 1, max: 80 }), fc.integer({ min: 0, max: 12 }), (seed, count, blocks) => {
       const settings = settingsWith({
         memory: { blockBytesMax: blocks * 256 },
         flow: { flowsMax: 2 },
-        http: { callsInFlightMax: 3, pipelineMax: 1 },
+        http: { callsInFlightMax: 3, pipelineMax: 1, stillOpenMs: 1000 },
       });
-      runPipeline(wildSegments(seed, count), { everyPacket: true, settings });
+      runPipeline(wildSegments(seed, count), { everyPacket: true, settings, longCalls: blocks % 2 === 0 });
     }),
     { seed: lawSeed(), numRuns: 400 },
   );

@@ -16,6 +16,7 @@ import { Watcher } from '../support/canary-secrets.ts';
 import { earshot } from '../support/command.ts';
 import { partsOf, type Turn, wires } from '../support/conversation.ts';
 import { PcapWriter } from '../support/pcap-writer.ts';
+import { field, framed, proto, trailerFrame, zipped } from '../support/protobuf.ts';
 
 /** What a call hides: a password of letters and digits, a card, an address of mail, a token of the form of a JWT. */
 interface Hidden {
@@ -343,6 +344,49 @@ const ways: Readonly<Record<string, Way>> = {
       'Content-Type: text/event-stream\r\n',
       `data: ${h.card.slice(0, 4)} ${h.card.slice(4, 8)}\ndata: ${h.card.slice(8, 12)} ${h.card.slice(12)}\n\n`,
     ),
+  gRPC: (h) => send('application/grpc', framed(proto(field(1, 'ann'), field(2, h.pw), field(3, h.card)))),
+  'gRPC, nested 99 deep': (h) => {
+    let inner = field(2, h.pw);
+    for (let i = 0; i < 99; i++) inner = field(3, inner);
+    return send('application/grpc+proto', framed(inner));
+  },
+  'gRPC, nested deeper than is read': (h) => {
+    let inner = field(2, h.pw);
+    for (let i = 0; i < 300; i++) inner = field(3, inner);
+    return send('application/grpc+proto', framed(inner));
+  },
+  'gRPC, a number': (h) => send('application/grpc', framed(proto(field(1, BigInt(h.card)), field(1, BigInt(h.card))))),
+  'gRPC, compressed': (h) => send('application/grpc', zipped(field(2, h.pw)), 'grpc-encoding: gzip\r\n'),
+  'gRPC, compressed in an unknown way': (h) => send('application/grpc', framed(field(2, h.pw), 1), 'grpc-encoding: snappy\r\n'),
+  'gRPC, compressed, and nobody says how': (h) => send('application/grpc', framed(field(2, h.pw), 1)),
+  'gRPC with flags that there are not': (h) => send('application/grpc', framed(field(2, h.pw), 4)),
+  'gRPC that is no message': (h) => send('application/grpc', framed(latin(`\x07${h.pw}`))),
+  'gRPC of another codec': (h) => send('application/grpc+thrift', framed(latin(h.pw))),
+  'gRPC of JSON': (h) => send('application/grpc+json', framed(latin(`{"password":"${h.pw}"}`))),
+  'gRPC of JSON that is none': (h) => send('application/grpc+json', framed(latin(`${h.pw}`))),
+  'gRPC without a prefix': (h) => send('application/grpc', h.pw),
+  'gRPC that is longer than said': (h) => send('application/grpc', Buffer.concat([framed(field(1, 'a')), latin(h.pw)])),
+  'a group': (h) => send('application/grpc', framed(latin(`\x0b\x12\x14${h.pw}\x0c`))),
+  'Protocol Buffers': (h) => send('application/x-protobuf', proto(field(1, 'ann'), field(2, h.pw))),
+  'Protocol Buffers, nothing but text': (h) => send('application/x-protobuf', field(1, `${h.pw}${h.pw}`)),
+  'JSON labelled as Protocol Buffers': (h) => send('application/x-protobuf', `{"password":"${h.pw}"}`),
+  'a password labelled as Protocol Buffers': (h) => send('application/x-protobuf', h.pw),
+  'Protocol Buffers in another coding': (h) => send('application/x-protobuf', field(2, h.pw), 'Content-Encoding: snappy\r\n'),
+  'the status message of gRPC': (h) =>
+    answer(`Content-Type: application/grpc\r\ngrpc-status: 5\r\ngrpc-message: no ${percent(h.mail)}\r\n`),
+  'metadata of gRPC in base64': (h) =>
+    answer(`Content-Type: application/grpc\r\ngrpc-status-details-bin: ${b64(field(2, h.pw))}\r\nown-bin: ${h.pw}\r\n`),
+  'the trailers of gRPC-Web': (h) =>
+    answer(
+      'Content-Type: application/grpc-web+proto\r\n',
+      Buffer.concat([
+        framed(field(2, h.pw)),
+        trailerFrame('grpc-status: 5', `grpc-message: ${percent(h.card)}`, `password: ${h.pw}`, `own-bin: ${h.pw}`),
+      ]),
+    ),
+  'events without a label': (h) => answer('', `event: a\ndata: {"a":"{\\"\\u0070assword\\":\\"${h.pw}\\"}"}\n\n`),
+  'events labelled as text': (h) => answer('Content-Type: text/plain\r\n', `: a\r\n\r\ndata: {"${escaped('password')}":"${h.pw}"}\r\n\r\n`),
+  'a name in lower case that had capitals': (h) => ask('/', `oldccnum: ${h.pw}\r\nbillingtrack2: ${h.pw}\r\n`),
   'gRPC-Web text': (h) => {
     const message = Buffer.concat([Buffer.from([0x0a, h.mail.length]), Buffer.from(h.mail)]);
     return send('application/grpc-web-text', b64(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message])));

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ApiCall } from '../../src/normalise/api-call.ts';
+import { SCHEMA } from '../../src/normalise/causes.ts';
 
 const root = join(import.meta.dirname, '../..');
 const LIMIT_MS = 120_000;
@@ -64,7 +65,8 @@ export function askEarshot(capture: string): Findings {
   const calls: Found[] = [];
   const headers = new Map<string, Headers>();
   for (const line of out.split('\n').slice(0, -1)) {
-    const { client, server, request, response } = JSON.parse(line) as ApiCall;
+    const { schema, client, server, request, response } = JSON.parse(line) as ApiCall;
+    if (schema !== SCHEMA) continue;
     const ends = { client: client.address, clientPort: client.port, server: server.address, serverPort: server.port };
     calls.push(describeCall(ends, request?.method ?? '-', request?.target ?? '-', response?.status));
     if (request === null || response === null) continue;

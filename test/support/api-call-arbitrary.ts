@@ -151,6 +151,24 @@ const operation = fc.record(
   { requiredKeys: ['protocol'] },
 );
 
+const messages = fc.record(
+  { messages: fc.nat(), bytes: fc.nat(), compressed: fc.integer({ min: 1, max: 9 }), encoding: fc.constantFrom('gzip', 'other') },
+  { requiredKeys: ['messages', 'bytes'] },
+);
+const grpc = fc.record(
+  {
+    flavour: fc.constantFrom('grpc', 'grpc-web', 'grpc-web-text'),
+    service: wireString,
+    method: wireString,
+    status: fc.nat(99),
+    message: wireString,
+    deadlineMs: fc.nat(),
+    request: messages,
+    response: messages,
+  },
+  { requiredKeys: ['flavour'] },
+);
+
 export const apiCall: fc.Arbitrary<ApiCall> = fc.record(
   {
     schema: fc.constant(SCHEMA),
@@ -164,6 +182,7 @@ export const apiCall: fc.Arbitrary<ApiCall> = fc.record(
     host: fc.option(wireString),
     pathTemplate: fc.option(wireString),
     operation,
+    grpc,
     request: fc.option(request),
     response: fc.option(response),
     latencyUs: fc.integer({ min: -1_000_000, max: 1_000_000_000 }),

@@ -5,6 +5,7 @@
 import zlib from 'node:zlib';
 import type { Random } from '../../src/policy/mask/detect-testing.ts';
 import { pick } from '../../src/policy/mask/secrets-testing.ts';
+import { CANARY_PATH, grpcBody } from './canary-grpc.ts';
 import { nameOf, type Secret } from './canary-secrets.ts';
 
 /** A message in the making. */
@@ -186,6 +187,17 @@ const bodies: Readonly<Record<string, Place>> = {
   'event stream': (d, s, next) =>
     setBody(d, 'text/event-stream', `event: a\ndata: {"n":1}\n\ndata: {${jsonMember(s, next).replaceAll('\n', '')}}\n\n`),
   csv: (d, s, next) => setBody(d, 'text/csv', `id,${nameOf(s, next)},town\r\n1,${csvField(s.text)},Ulm\r\n2,,Bonn\r\n`),
+  grpc: (d, s, next) => {
+    // A text of which nobody says what it is is masked, however innocent.
+    if (s.kind === 'innocent') {
+      bodies.json(d, s, next);
+      return;
+    }
+    const { type, body, headers: own } = grpcBody(s, next);
+    setBody(d, type, body);
+    d.headers.push(...own.map(([name, value]): [string, string] => [name, value]));
+    if (next(2) === 0) d.target = CANARY_PATH;
+  },
   text: (d, s, next) =>
     s.name === '' ? setBody(d, pick(next, ['text/plain', '']), `Dear all, this is it: ${s.text} and so on.\n`) : bodies.json(d, s, next),
 };
@@ -268,6 +280,7 @@ export function plantedCall(n: number, secrets: readonly Secret[], next: Random)
     planted.push(s);
     places.push(`${isResponse ? 'response' : 'request'} ${place}`);
   }
+  if (response.target === CANARY_PATH && request.target === '/v1/orders') request.target = CANARY_PATH;
   const method = request.body.length > 0 || request.trailers.length > 0 ? 'POST' : 'GET';
   request.headers.unshift(['Host', request.host], ['X-Call', String(n)]);
   return {
@@ -277,4 +290,12 @@ export function plantedCall(n: number, secrets: readonly Secret[], next: Random)
     places,
     isJson: [request.isJson, response.isJson],
   };
+}
+
+/** What a WebSocket message says that holds the secret: a document that nothing labels. */
+export function plantedMessage(s: Secret, next: Random): string {
+  const d = draft();
+  const place = s.name === '' && next(4) === 0 ? 'text' : pick(next, ['json', 'json', 'json', 'form', 'xml']);
+  bodies[place](d, s, next);
+  return d.body.toString();
 }

@@ -13,7 +13,8 @@ import { ask } from '../../src/app/control/client.ts';
 import type { SensorReport } from '../../src/app/report.ts';
 import type { Settings } from '../../src/base/settings.ts';
 import type { ApiCall } from '../../src/normalise/api-call.ts';
-import { GAP_SCHEMA } from '../../src/normalise/causes.ts';
+import { CLOSING_SCHEMA, GAP_SCHEMA, SCHEMA } from '../../src/normalise/causes.ts';
+import type { ClosingRecord } from '../../src/normalise/closing-record.ts';
 import type { GapRecord } from '../../src/normalise/gap-record.ts';
 import type { Namespace } from './netns.ts';
 
@@ -53,6 +54,7 @@ export interface Ended {
   /** The same as whole records. */
   readonly records: readonly ApiCall[];
   readonly gaps: readonly GapRecord[];
+  readonly closings: readonly ClosingRecord[];
   /** Milliseconds from the signal to the end. */
   readonly stopMs: number;
 }
@@ -175,13 +177,17 @@ export class LiveSensor {
     }
   }
 
-  /** What is in the output file: calls, and gap records. */
-  output(): Pick<Ended, 'records' | 'gaps'> {
-    if (!existsSync(this.outputPath)) return { records: [], gaps: [] };
+  /** What is in the output file: calls, gap records and closing records. */
+  output(): Pick<Ended, 'records' | 'gaps' | 'closings'> {
+    if (!existsSync(this.outputPath)) return { records: [], gaps: [], closings: [] };
     const lines = readFileSync(this.outputPath, 'utf8').split('\n');
     assert.equal(lines.pop(), '', 'the output ends with a whole line');
-    const all = lines.map((line) => JSON.parse(line) as ApiCall | GapRecord);
-    return { records: all.filter((one) => one.schema !== GAP_SCHEMA), gaps: all.filter((one) => one.schema === GAP_SCHEMA) };
+    const all = lines.map((line) => JSON.parse(line) as ApiCall | GapRecord | ClosingRecord);
+    return {
+      records: all.filter((one) => one.schema === SCHEMA),
+      gaps: all.filter((one) => one.schema === GAP_SCHEMA),
+      closings: all.filter((one) => one.schema === CLOSING_SCHEMA),
+    };
   }
 
   /** The calls in the output file. */

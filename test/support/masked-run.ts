@@ -43,6 +43,7 @@ export function runMasked(
     epoch: 'test',
     route: (call) => policy.route(call),
     encode: (call, to) => policy.encode(call, to),
+    encodeMessage: (to, prefix, n, context) => policy.encodeMessage(to, prefix, n, context),
     write: (at, end, records, index) => {
       const copy = Buffer.from(bytes.subarray(at, end));
       batches.push(maskedBatch(copy, index.slice(0, INDEX_WORDS * records)));
@@ -54,10 +55,19 @@ export function runMasked(
       assert.equal(from, copy.length, 'the index tells all bytes');
     },
   });
-  resetPipeline(settings, (call) => {
-    look?.(call);
-    writer.take(call);
-  });
+  const seen =
+    (take: (call: number) => void) =>
+    (call: number): void => {
+      look?.(call);
+      take(call);
+    };
+  resetPipeline(
+    settings,
+    seen((call) => writer.take(call)),
+    false,
+    { open: seen((call) => writer.takeOpen(call)), close: (call) => writer.takeClosing(call) },
+    () => writer.takeMessage(),
+  );
   const packet = new Packet();
   for (const { data, timeUs, wireBytes, interfaceId } of packets) {
     packet.at = packetRegion.at;

@@ -6,6 +6,8 @@ export class RecordingProxy {
   readonly port: number;
   /** What passed, of all connections. */
   readonly turns: Turn[] = [];
+  /** The same, of each connection by itself. */
+  readonly connections: Turn[][] = [];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #opened = 0;
@@ -17,8 +19,10 @@ export class RecordingProxy {
     server.on('connection', (client: Socket) => {
       this.#opened++;
       const upstream = connect(target, '127.0.0.1');
-      this.#join(client, upstream, false);
-      this.#join(upstream, client, true);
+      const turns: Turn[] = [];
+      this.connections.push(turns);
+      this.#join(client, upstream, false, turns);
+      this.#join(upstream, client, true, turns);
     });
   }
 
@@ -39,11 +43,13 @@ export class RecordingProxy {
     await closed;
   }
 
-  #join(from: Socket, to: Socket, fromServer: boolean): void {
+  #join(from: Socket, to: Socket, fromServer: boolean, turns: Turn[]): void {
     this.#sockets.add(from);
     from.setNoDelay(true);
     from.on('data', (bytes: Buffer) => {
-      this.turns.push({ fromServer, bytes: Buffer.from(bytes) });
+      const turn = { fromServer, bytes: Buffer.from(bytes) };
+      this.turns.push(turn);
+      turns.push(turn);
       to.write(bytes);
     });
     from.on('end', () => to.end());

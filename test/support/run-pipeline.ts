@@ -20,9 +20,11 @@ import { payloadBytesHeld } from '../../src/flow/reassemble.ts';
 import { payloadBytesUnidentified } from '../../src/http/ending.ts';
 import { callsInFlight } from '../../src/http/transaction.ts';
 import { type ApiCall, apiCallSchema } from '../../src/normalise/api-call.ts';
+import { CLOSING_SCHEMA } from '../../src/normalise/causes.ts';
+import { type ClosingRecord, closingRecordSchema } from '../../src/normalise/closing-record.ts';
 import { callsParked } from '../../src/normalise/duplicates.ts';
+import { INDEX_WORDS } from '../../src/policy/masked-call.ts';
 import type { Policy } from '../../src/policy/policy.ts';
-import type { Format } from '../../src/ship/formats/format.ts';
 
 /** One captured packet. */
 export interface Wire {
@@ -43,10 +45,13 @@ export interface RunOptions {
   readonly policy?: Policy;
   /** The policy filters and samples only. */
   readonly unmasked?: boolean;
+  /** Calls that are older than `http.stillOpenMs` are reported while they are open, as by a sensor. */
+  readonly longCalls?: boolean;
 }
 
 export interface Run {
   readonly records: ApiCall[];
+  readonly closings: readonly ClosingRecord[];
   /** For each packet, how many records had been written when it was done. */
   readonly recordsAfter: number[];
   readonly counters: Readonly<Record<string, number>>;
@@ -63,9 +68,12 @@ const RECEIVED = counter('packets.received');
 /** A flow that was evicted is in the table until the packet that needed its place is done. */
 const FLOWS_SPARE = 1;
 
+const CLOSING = `{"schema":"${CLOSING_SCHEMA}"`;
+
 /** A run under way: packets one by one, then `finish`. */
 export class PipelineRun {
   readonly records: ApiCall[] = [];
+  readonly closings: ClosingRecord[] = [];
   readonly recordsAfter: number[] = [];
   blockBytesPeak = 0;
   flowsPeak = 0;
@@ -74,28 +82,32 @@ export class PipelineRun {
   readonly #writer: RecordWriter;
   readonly #packet: Packet = new Packet();
 
-  constructor({ settings = defaultSettings, everyPacket = false, policy, unmasked = false }: RunOptions = {}) {
+  constructor({ settings = defaultSettings, everyPacket = false, policy, unmasked = false, longCalls = false }: RunOptions = {}) {
     this.#settings = settings;
     this.#everyPacket = everyPacket;
-    const format: Format = {
-      name: 'jsonl',
-      mediaType: 'text/plain',
-      begin: () => '',
-      record: (call) => {
-        this.records.push(call);
-        return '';
-      },
-      end: () => '',
-    };
     this.#writer = new RecordWriter({
       settings,
       epoch: 'test',
-      write: () => {},
-      format,
+      write: (at, _end, records, index) => this.#findClosings(at, records, index),
+      onRecord: (at, end) => this.records.push(JSON.parse(bytes.toString('utf8', at, end))),
       ...(policy !== undefined && { route: (call) => policy.route(call) }),
       ...(policy !== undefined && !unmasked && { encode: (call, to) => policy.encode(call, to) }),
     });
-    resetPipeline(settings, (call) => this.#writer.take(call));
+    resetPipeline(
+      settings,
+      (call) => this.#writer.take(call),
+      false,
+      longCalls ? { open: (call) => this.#writer.takeOpen(call), close: (call) => this.#writer.takeClosing(call) } : null,
+    );
+  }
+
+  #findClosings(at: number, records: number, index: Int32Array): void {
+    let from = at;
+    for (let i = 0; i < records; i++) {
+      const line = bytes.toString('utf8', from, from + index[INDEX_WORDS * i]);
+      if (line.startsWith(CLOSING)) this.closings.push(JSON.parse(line));
+      from += index[INDEX_WORDS * i];
+    }
   }
 
   push(wire: Wire): void {
@@ -158,9 +170,12 @@ export class PipelineRun {
     assert.ok(this.blockBytesPeak <= this.#settings.memory.blockBytesMax, 'more blocks than memory.blockBytesMax');
     assert.ok(this.flowsPeak <= this.#settings.flow.flowsMax + FLOWS_SPARE, 'more flows than flow.flowsMax');
     assert.equal(countOf('calls.written'), this.records.length);
+    assert.equal(countOf('records.closing'), this.closings.length);
     for (const record of this.records) checkRecord(record);
+    for (const closing of this.closings) checkClosing(closing, this.records);
     return {
       records: this.records,
+      closings: this.closings,
       recordsAfter: this.recordsAfter,
       counters: Object.fromEntries(countsByName()),
       weirds: Object.fromEntries(weirds.map((w, i): [string, number] => [w.name, weirdCounts[i]]).filter(([, n]) => n > 0)),
@@ -169,6 +184,16 @@ export class PipelineRun {
       flowsPeak: this.flowsPeak,
     };
   }
+}
+
+/** The schema, and that it is the only one of a call that was reported open. */
+function checkClosing(closing: ClosingRecord, calls: readonly ApiCall[]): void {
+  assert.deepEqual(closingRecordSchema.parse(closing), closing);
+  assert.equal(closing.complete, closing.causes === undefined, 'complete, or a cause');
+  const [call, ...others] = calls.filter(({ id }) => id === closing.call);
+  assert.ok(call?.causes?.includes('still-open'), `${closing.call} was not reported while it was open`);
+  assert.equal(others.length, 0);
+  assert.deepEqual([closing.client, closing.server], [call.client, call.server]);
 }
 
 /** The schema, and what it cannot say. */
@@ -183,8 +208,8 @@ function checkRecord(record: ApiCall): void {
     assert.ok((body.gapBytes ?? 0) <= body.bytes, 'a hole larger than its body');
     const kept = body.text !== undefined ? Buffer.byteLength(body.text) : Buffer.from(body.base64 ?? '', 'base64').length;
     assert.equal(kept, body.kept, 'bytes kept');
-    // What masking writes may be longer than what it stands for.
-    if (body.decoded === undefined && (record.masked?.found ?? 0) === 0) {
+    // What masking writes may be longer than what it stands for, and so may a rendering.
+    if (body.decoded === undefined && body.rendered === undefined && (record.masked?.found ?? 0) === 0) {
       assert.ok(body.kept <= body.bytes - (body.gapBytes ?? 0), 'more kept than there was');
     }
   }

@@ -9,6 +9,7 @@ import { kindNames } from '../../src/http/connection.ts';
 import { connectionsByKind } from '../../src/http/ending.ts';
 import { tlsSince } from '../../src/http/tls-facts.ts';
 import type { ApiCall } from '../../src/normalise/api-call.ts';
+import type { ClosingRecord } from '../../src/normalise/closing-record.ts';
 import { ACK, FIN, FlowFrames, PSH, RST, SYN } from '../support/frames.ts';
 import { PipelineRun, START_US } from '../support/run-pipeline.ts';
 import type { Step } from './transcript.ts';
@@ -25,6 +26,7 @@ export const WHOLE: Cut = { send: -1, at: 0, each: false };
 
 export interface Outcome {
   readonly calls: readonly ApiCall[];
+  readonly closings: readonly ClosingRecord[];
   readonly connections: readonly string[];
   readonly weirds: readonly string[];
   readonly tls: readonly string[];
@@ -37,7 +39,7 @@ const SERVER = { address: Buffer.from([10, 0, 0, 2]), port: 8_080 };
 const FIRST_SEQUENCE = [0xffff_ff80, 0xffff_fff0];
 
 export function play(steps: readonly Step[], settings: Settings, cut: Cut): Outcome {
-  const run = new PipelineRun({ settings });
+  const run = new PipelineRun({ settings, longCalls: true });
   const packet = new Packet();
   packet.linkType = 1;
   const frames = new FlowFrames(CLIENT, SERVER, 1);
@@ -99,9 +101,10 @@ export function play(steps: readonly Step[], settings: Settings, cut: Cut): Outc
       default:
     }
   }
-  const { records, weirds } = run.finish();
+  const { records, closings, weirds } = run.finish();
   return {
     calls: records,
+    closings,
     connections: [...connectionsByKind].flatMap(([key, n]) => Array<string>(n).fill(kindNames[key >> 16])).sort(),
     weirds: Object.keys(weirds),
     tls: [...new Set(tlsSince(0).connections.map(({ serverName, alpn }) => `${serverName} ${alpn[0] ?? ''}`.trimEnd()))].sort(),

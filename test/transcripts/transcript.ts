@@ -26,10 +26,18 @@ export interface WantedCall {
   readonly [part: string]: unknown;
 }
 
+/** What is wanted of a closing record: the number of its call, from 1, and any part of the record itself. */
+export interface WantedClosing {
+  readonly of: number;
+  readonly causes?: readonly string[];
+  readonly [part: string]: unknown;
+}
+
 export interface Wanted {
   /** Kinds of the connections, in any order: "http", or a list. */
   readonly connection: string | readonly string[];
   readonly calls: readonly WantedCall[];
+  readonly closings?: readonly WantedClosing[];
   /** Weirds that no call carries. */
   readonly weirds?: readonly string[];
   /** Server names and ALPN of ClientHellos. */

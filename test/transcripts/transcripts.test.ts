@@ -39,8 +39,8 @@ function impliedBy(wanted: WantedCall): readonly string[] {
   const causes = wanted.causes ?? [];
   return [
     ...(wanted.weirds ?? []),
-    ...(causes.includes('no-response') ? ['http.http1.request_without_response'] : []),
-    ...(causes.includes('no-request') ? ['http.http1.response_without_request'] : []),
+    ...(causes.includes('no-response') ? ['http.pairing.request_without_response'] : []),
+    ...(causes.includes('no-request') ? ['http.pairing.response_without_request'] : []),
   ];
 }
 
@@ -50,6 +50,13 @@ function check(t: Transcript, cut: Cut, got: Outcome): void {
     t.wanted.calls.map((c) => `${c.method} ${c.target ?? ''}`).join('; '),
   );
   for (const [i, wanted] of t.wanted.calls.entries()) checkCall(got.calls[i], wanted, `call ${i + 1}`);
+  const closings = t.wanted.closings ?? [];
+  assert.equal(got.closings.length, closings.length, 'closing records');
+  for (const [i, { of, causes, ...parts }] of closings.entries()) {
+    assert.equal(got.closings[i].call, got.calls[of - 1].id, `closing ${i + 1} of`);
+    assert.deepEqual(got.closings[i].causes ?? [], causes ?? [], `closing ${i + 1} causes`);
+    contains(got.closings[i], parts, `closing ${i + 1}`);
+  }
   const connections = typeof t.wanted.connection === 'string' ? [t.wanted.connection] : [...t.wanted.connection];
   assert.deepEqual(got.connections, connections.sort(), 'connections');
   // Order and repetition of segments are told of segments, so that they may change with the cut.

@@ -310,6 +310,18 @@ export const metrics: readonly Metric[] = [
     'Bytes of WebSocket that were not read, behind a hole or a frame that breaks the rules.',
     one((r) => r.counters['websocket.unread_bytes'] ?? 0),
   ),
+  counter(
+    'websocket_records_total',
+    'Records of messages of WebSocket (websocket.messages: meta or body).',
+    one((r) => r.counters['messages.written'] ?? 0),
+  ),
+  counter(
+    'websocket_records_filtered_total',
+    'Messages that made none because their handshake made none, or the format of the output has no place for them.',
+    perReason('messages.filtered'),
+    'reason',
+  ),
+  counter('websocket_records_lost_total', 'Messages that made none because of a limit or overload.', perReason('messages.lost'), 'reason'),
   counter('tls_hellos_total', 'Connections of which the ClientHello was seen, by transport.', perReason('tls.hellos'), 'transport'),
   counter(
     'tls_ech_total',
@@ -353,6 +365,11 @@ export const metrics: readonly Metric[] = [
     one((r) => r.stages.pipeline.incomplete),
   ),
   counter('calls_incomplete_reason_total', 'The same by what is missing.', perReason('calls.incomplete'), 'reason'),
+  counter(
+    'closing_records_total',
+    'Ends of calls that had been reported while they were still open, and of WebSocket connections.',
+    one((r) => r.counters['records.closing'] ?? 0),
+  ),
   counter(
     'calls_duplicate_total',
     'Copies of calls that came by another tunnel or interface, and are not handed on.',
@@ -462,7 +479,7 @@ export const metrics: readonly Metric[] = [
   ),
   counter(
     'delivery_handed_calls_total',
-    'Records handed to delivery: calls, gap records (what overload left out), and what was put back from the dead letters. All of delivery counts so.',
+    'Records handed to delivery: calls, closing records, gap records (what overload left out), and what was put back from the dead letters. All of delivery counts so.',
     ofDelivery((d) => d.received),
   ),
   counter(
@@ -491,7 +508,7 @@ export const metrics: readonly Metric[] = [
   ),
   counter(
     'delivery_taken_calls_total',
-    'Records, calls and gap records, taken from the spool for a sink.',
+    'Records (calls, closing records, gap records) taken from the spool for a sink.',
     perSink((s) => s.received),
     'sink',
     'type',
@@ -532,8 +549,8 @@ export const metrics: readonly Metric[] = [
     'type',
   ),
   counter(
-    'delivery_skipped_gap_records_total',
-    'Gap records (calls were left out because of overload) for which the format of a sink has no place.',
+    'delivery_skipped_records_total',
+    'Gap records (calls were left out because of overload) and closing records (ends of calls that were reported while open) for which the format of a sink has no place.',
     perSink((s) => s.skipped),
     'sink',
     'type',
@@ -622,7 +639,7 @@ export const metrics: readonly Metric[] = [
   ),
   counter(
     'spool_accepted_calls_total',
-    'Records, calls and gap records, that the spool accepted.',
+    'Records (calls, closing records, gap records) that the spool accepted.',
     ofShip(({ spool }) => spool.accepted),
   ),
   counter(

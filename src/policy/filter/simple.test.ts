@@ -43,6 +43,17 @@ test('operations by their names; of a batch one of the first eight is enough', (
   assert.ok(!fits({ operation: ['m4'] }, batch));
 });
 
+test('statuses of gRPC, of gRPC calls only', () => {
+  const request = message('POST /shop.Cart/Add HTTP/1.1|Host: a|Content-Type: application/grpc');
+  const answered = (status: string): Asked => ({ request, response: message(`HTTP/1.1 200 OK|Content-Type: application/grpc${status}`) });
+  const notFound = answered('|grpc-status: 5');
+  assert.ok(fits({ grpcStatuses: ['13', '5'] }, notFound));
+  assert.ok(fits({ grpcStatuses: ['1-16'], paths: ['/shop.Cart/*'] }, notFound));
+  assert.ok(!fits({ grpcStatuses: ['0', 'none', '6-99'] }, notFound));
+  assert.ok(fits({ grpcStatuses: ['none'] }, answered('')));
+  assert.ok(!fits({ grpcStatuses: ['none', '0-99'] }), 'it is no gRPC');
+});
+
 test('every condition, of which one value is enough', () => {
   const yes: Partial<SimpleRule>[] = [
     { hosts: ['x', 'api.SHOP.example'] },

@@ -65,6 +65,7 @@ function checksOf(rule: SimpleRule): Check[] {
     });
   }
   if (rule.operation.length > 0) checks.push(operationCheck(rule.operation));
+  if (rule.grpcStatuses.length > 0) checks.push(grpcStatusCheck(rule.grpcStatuses));
   if (rule.contentTypes.length > 0) checks.push(contentTypeCheck(rule.contentTypes));
   if (rule.headers.length > 0) checks.push(headerCheck(rule.headers));
   if (rule.preset !== '') checks.push(presetOf(rule.preset));
@@ -96,6 +97,28 @@ function statusCheck(texts: readonly string[]): Check {
     wanted.fill(1, range[0], range[1] + 1);
   }
   return (view) => wanted[view.status()] === 1;
+}
+
+const GRPC_STATUSES = 100;
+
+/** First and last status of gRPC that a text means, -1 for "none"; null when it is none. */
+export function grpcStatusRange(text: string): readonly [first: number, last: number] | null {
+  if (text === 'none') return [-1, -1];
+  const parts = /^(\d\d?)(?:-(\d\d?))?$/.exec(text);
+  if (parts === null) return null;
+  const first = Number(parts[1]);
+  const last = Number(parts[2] ?? parts[1]);
+  return first <= last ? [first, last] : null;
+}
+
+function grpcStatusCheck(texts: readonly string[]): Check {
+  const wanted = new Uint8Array(GRPC_STATUSES + 1);
+  for (const text of texts) {
+    const range = grpcStatusRange(text);
+    if (range === null) throw new Error(`no status of gRPC ${text}`);
+    wanted.fill(1, range[0] + 1, range[1] + 2);
+  }
+  return (view) => view.isGrpc() && wanted[view.grpcStatus() + 1] === 1;
 }
 
 function addressCheck(texts: readonly string[], isClient: boolean): Check {

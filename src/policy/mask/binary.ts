@@ -15,7 +15,7 @@ import { enterValue, leaveValue, put, putUnreadable } from './put.ts';
 import { hasRoom, setStackTop, stackTop } from './stack.ts';
 import { undoBase64 } from './undo.ts';
 import { BINARY } from './unreadable.ts';
-import { PLAIN } from './value.ts';
+import { JSON_STRING, PLAIN } from './value.ts';
 
 const B = bytes;
 const LOOK_BYTES = 4096;
@@ -30,6 +30,13 @@ controls.fill(1, 0, 32);
 for (const c of [8, 9, 10, 12, 13, 27, 30]) controls[c] = 0;
 controls[127] = 1;
 const C = controls;
+
+const EQUALS = 61;
+const LF = 10;
+const CR = 13;
+/** What a character of base64 stands for; -1: none of it. */
+const base64Digits = new Int8Array(256).fill(-1);
+for (const [i, c] of Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/').entries()) base64Digits[c] = i;
 
 let removes = true;
 
@@ -70,6 +77,28 @@ export function maskMessages(at: number, end: number): void {
   if (removes || textRule(at, end) !== 0) put(at, end, BINARY, at, end, PLAIN);
 }
 
+/** Bytes of CODED_HEAD_CHARS characters: a flag, and a length of four bytes. */
+const CODED_HEAD_CHARS = 8;
+const MESSAGE_HEAD_BYTES = 5;
+
+/** Whether [at, end) begins as messages of gRPC-Web text do, which are all of it. */
+export function looksCodedMessages(at: number, end: number, isCut: boolean): boolean {
+  if (end - at < CODED_HEAD_CHARS) return false;
+  let head = 0;
+  for (let i = 0; i < 7; i++) {
+    const digit = base64Digits[B[at + i]];
+    if (digit < 0) return false;
+    head = head * 64 + digit;
+  }
+  // 42 bits: the flag's eight, the length's 32, and two more. A flag is 0, 1 (compressed) or 128 (trailers).
+  const flag = Math.floor(head / 2 ** 34);
+  const length = Math.floor(head / 4) % 2 ** 32;
+  if ((flag & 0x7e) !== 0 || (!isCut && length > ((end - at) >> 2) * 3 - MESSAGE_HEAD_BYTES)) return false;
+  const stop = Math.min(end, at + LOOK_BYTES);
+  for (let p = at; p < stop; p++) if (base64Digits[B[p]] < 0 && B[p] !== EQUALS && B[p] !== LF && B[p] !== CR) return false;
+  return true;
+}
+
 /** The same in base64 (gRPC-Web text). */
 export function maskCodedMessages(at: number, end: number): void {
   if (at >= end) return;
@@ -83,6 +112,19 @@ export function maskCodedMessages(at: number, end: number): void {
   const rule = removes ? BINARY : textRule(bottom, to);
   setStackTop(bottom);
   if (rule !== 0) put(at, end, rule, at, end, PLAIN);
+}
+
+/** Bytes in base64 that are the value of a field; [at, end) is the inside of a JSON string. */
+export function maskCodedBytes(at: number, end: number): void {
+  const bottom = stackTop();
+  const to = removes || !hasRoom(end - at) ? -1 : undoBase64(at, end, bottom);
+  let rule = BINARY;
+  if (to >= 0) {
+    setStackTop(to);
+    rule = textRule(bottom, to);
+    setStackTop(bottom);
+  }
+  if (rule !== 0) put(at, end, rule, at, end, JSON_STRING);
 }
 
 /** The first rule that a run of text in [at, end) falls under. */

@@ -7,7 +7,8 @@
  *                name value    attributes: their names are not looked up
  *
  * Values may stand in double quotes and be percent-coded. Some servers take a semicolon in quotes for part of the value and
- * some do not: the pieces up to the closing quote are masked with the value, or looked at like others when it is not. A piece
+ * some do not: the pieces up to the closing quote are masked with the value, or looked at like others when it is not. HTTP/2
+ * may carry each piece in a field of its own (RFC 9113, 8.2.3), so the closing quote may stand in another Cookie field. A piece
  * without an equals sign is a value without a name. An attribute that is not known is looked at like a cookie. Bounds: linear.
  */
 import { bytes } from '../../base/arena.ts';
@@ -27,12 +28,24 @@ const QUOTE = 34;
 
 /** The rule of a value whose opening quote was not closed yet. */
 let quotedRule = 0;
+/** The same at the end of the Cookie field before. */
+let openRule = 0;
+
+/** Fields of another message follow. */
+export function startCookies(): void {
+  openRule = 0;
+}
+
+/** Whether the next Cookie field may begin in the middle of a value that is masked. */
+export function hasOpenCookie(): boolean {
+  return openRule !== 0;
+}
 
 /** Value of a Cookie field. */
 export function maskCookies(at: number, end: number): void {
   const outer = P[0];
   P[0] = COOKIE | (outer & OF_RESPONSE);
-  quotedRule = 0;
+  quotedRule = openRule;
   for (let p = at; ; ) {
     if (quotedRule === 0) p = nextPair(p, end, IN_COOKIES);
     if (p >= end) break;
@@ -41,6 +54,7 @@ export function maskCookies(at: number, end: number): void {
     maskCookie(p, q, facts);
     p = q + 1;
   }
+  openRule = quotedRule;
   P[0] = outer;
 }
 

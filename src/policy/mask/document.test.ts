@@ -132,6 +132,23 @@ test('events: each data line is a document, several are one', () => {
   );
 });
 
+test('events that are not said to be any: when all lines look so', () => {
+  const source = ': a\nevent: b\ndata: {"\\u0070assword":"hunter2"}\n\n';
+  for (const type of ['', 'text/plain']) {
+    assert.equal(textOf(type, source), ': a\nevent: b\ndata: {"\\u0070assword":"*password*"}\n\n');
+    // A field of YAML goes on over lines.
+    assert.equal(textOf(type, 'data:\n  password:\n    - hunter2\n'), 'data:\n  password:\n    *password*\n');
+  }
+});
+
+test('messages in base64 that are not said to be any are a binary body', () => {
+  const coded = Buffer.from('\0\0\0\0\x09\x0a\x07hunter2').toString('base64');
+  assert.equal(textOf('', coded), '');
+  assert.equal(textOf('', coded.slice(0, 12), true), '');
+  assert.equal(textOf('text/plain', coded), coded);
+  for (const other of ['AAAAzzzzhunter2', 'AAAA', 'AAAAABYK hello', 'Anna']) assert.equal(textOf('', other), other);
+});
+
 test('a text cut anywhere shows no beginning of a number or a word', () => {
   const source = 'pay 4111 1111 1111 1111 to ann@example.com password=hunter2hunter2 ok';
   for (let n = 0; n < source.length; n++)

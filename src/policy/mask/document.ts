@@ -9,6 +9,8 @@
  *   text, none   <             XML or HTML
  *   text, none   a=1&b=2       form
  *   text, none   id;password   CSV, when the lines that follow have as many fields
+ *   text, none   data: {       events, when all lines are
+ *   none         AAAAABYKFG    messages of gRPC-Web text, when their length fits
  *   any          NUL ...       binary, unless the label is JSON or multipart
  *   binary       text          as if there was no label
  *
@@ -16,10 +18,10 @@
  */
 import { bytes } from '../../base/arena.ts';
 import type { MaskingSpec } from '../spec.ts';
-import { isBinary, maskBinary, maskCodedMessages, maskMessages, resetBinary } from './binary.ts';
+import { isBinary, looksCodedMessages, maskBinary, maskCodedMessages, maskMessages, resetBinary } from './binary.ts';
 import { looksTable, maskCsv } from './csv.ts';
 import { cutEdits, editCount } from './edits.ts';
-import { maskEvents } from './events.ts';
+import { looksEvents, maskEvents } from './events.ts';
 import { maskForm, walkForm } from './form.ts';
 import { maskGraphql, walkGraphql } from './graphql.ts';
 import { resetInspect } from './inspect.ts';
@@ -40,6 +42,7 @@ import {
   XML,
 } from './media-type.ts';
 import { maskMultipart, resetMultipart } from './multipart.ts';
+import { resetOpaque, setOpaque } from './opaque.ts';
 import { foundInside, nestingNow, putUnreadable } from './put.ts';
 import { resetQuick } from './quick.ts';
 import { clearStack } from './stack.ts';
@@ -69,6 +72,7 @@ walkers.document = walkDocument;
 /** New rules. */
 export function resetDocuments(spec: MaskingSpec): void {
   resetBinary(spec);
+  resetOpaque(spec);
   resetInspect(spec);
   resetQuick(spec);
 }
@@ -79,6 +83,18 @@ export function maskDocument(at: number, end: number, isCut: boolean, typeAt: nu
   clearStack();
   resetMultipart();
   walkDocument(at, end, isCut, typeAt, typeEnd);
+}
+
+/** Masks [at, end), JSON that was made of messages, with `words` words that say which of its strings must not be seen. */
+export function maskRendering(at: number, end: number, isCut: boolean, opaque: Int32Array, words: number): void {
+  clearStack();
+  resetMultipart();
+  try {
+    setOpaque(opaque, words);
+    if (!walkJson(at, end, isCut)) putUnreadable(jsonBrokenAt(), end, JSON_BARE);
+  } finally {
+    setOpaque(opaque, 0);
+  }
 }
 
 function walkDocument(at: number, end: number, isCut: boolean, typeAt: number, typeEnd: number): void {
@@ -143,9 +159,12 @@ function maskUnlabelled(at: number, end: number, isCut: boolean, p: number, isTe
     if (jsonBrokenUnderRule()) putUnreadable(broken, end, JSON_BARE);
     else maskText(broken, end, isCut);
   } else if (first === LESS) maskMarkup(p, end, isCut);
+  // Before forms: its padding looks like the equals sign of a pair.
+  else if (!isText && looksCodedMessages(p, end, isCut)) maskCodedMessages(p, end);
   else if (looksForm(p, end)) maskForm(p, end, isCut);
   else if (!isText && first === HYPHEN && p + 2 < end && B[p + 1] === HYPHEN && B[p + 2] > 32 && !isPem(p, end))
     maskMultipart(p, end, isCut, 0, 0);
+  else if (looksEvents(p, end)) maskEvents(p, end, isCut);
   else if (looksTable(at, end, isCut)) maskCsv(at, end, isCut);
   else maskText(at, end, isCut);
 }

@@ -22,6 +22,29 @@ const LF = 10;
 const CR = 13;
 const COLON = 58;
 const DATA = Buffer.from('data');
+const NAMES: readonly Buffer[] = ['data', 'event', 'id', 'retry'].map((name) => Buffer.from(name));
+const LOOK_BYTES = 512;
+
+/** Whether all lines of the first part, data among them, are those of events: what has lost its label is walked all the same. */
+export function looksEvents(at: number, end: number): boolean {
+  const stop = Math.min(end, at + LOOK_BYTES);
+  let hasData = false;
+  for (let p = at; p < stop; ) {
+    const next = lineEnd(p, end);
+    let isField = B[p] === COLON || isEmpty(p, next);
+    for (let i = 0; i < NAMES.length && !isField; i++) isField = beginsWith(NAMES[i], p, next);
+    if (!isField) return false;
+    hasData ||= dataAt(p, next) > 0;
+    p = next;
+  }
+  return hasData;
+}
+
+function beginsWith(name: Buffer, at: number, end: number): boolean {
+  if (at + name.length >= end || B[at + name.length] !== COLON) return false;
+  for (let i = 0; i < name.length; i++) if (B[at + i] !== name[i]) return false;
+  return true;
+}
 
 export function maskEvents(at: number, end: number, isCut: boolean): void {
   for (let p = at; p < end; ) {
@@ -100,8 +123,7 @@ function isEmpty(at: number, end: number): boolean {
 
 /** Where the value of a data line begins; 0 when it is another. */
 function dataAt(at: number, end: number): number {
-  if (at + DATA.length >= end || B[at + DATA.length] !== COLON) return 0;
-  for (let i = 0; i < DATA.length; i++) if (B[at + i] !== DATA[i]) return 0;
+  if (!beginsWith(DATA, at, end)) return 0;
   const p = at + DATA.length + 1;
   return p < end && B[p] === 32 ? p + 1 : p;
 }

@@ -14,6 +14,7 @@ import { bytes, words } from '../../base/arena.ts';
 import { raise, weird } from '../../base/weird.ts';
 import * as t from '../../http/transaction.ts';
 import { locateTarget, target } from '../../normalise/target.ts';
+import { hasOpenCookie, startCookies } from './cookies.ts';
 import { adjustPlaces, applyEdits, beginEdits, closedFrom, editsAsked, hasEdits, nextEditAt, placesNoted, shiftOf } from './edits.ts';
 import { pushName, resetField } from './field.ts';
 import { maskQuery } from './form.ts';
@@ -160,7 +161,10 @@ function maskKeptFields(k: number, side: number, block: number, table: number, n
 
 function maskFields(block: number, table: number, n: number, isCut: boolean, from = 0): void {
   const whole = isCut ? n - 1 : n;
-  for (let i = nextField(block, table, from, whole); i < n; i = nextField(block, table, i + 1, whole)) {
+  startCookies();
+  // What is known of a field does not count in the middle of a cookie.
+  let isOpen = false;
+  for (let i = nextField(block, table, from, whole); i < n; i = isOpen ? i + 1 : nextField(block, table, i + 1, whole)) {
     const name = W[table + 2 * i];
     const value = W[table + 2 * i + 1];
     const nameAt = block + (name >>> 16);
@@ -168,7 +172,7 @@ function maskFields(block: number, table: number, n: number, isCut: boolean, fro
     const at = block + (value >>> 16);
     const end = block + (value & 0xffff);
     resetField();
-    let facts = factsOfName(i, whole);
+    let facts = isOpen ? 0 : factsOfName(i, whole);
     if (facts === 0) {
       noName();
       const asked = editsAsked();
@@ -189,8 +193,9 @@ function maskFields(block: number, table: number, n: number, isCut: boolean, fro
     setNameAtHand(facts >>> DENIED_SHIFT);
     const asked = editsAsked();
     maskValueOf(kind, rule, at, end);
+    isOpen = hasOpenCookie();
     // With no rule kept off, nothing is found under any other name either.
-    if (rule === 0 && facts >>> DENIED_SHIFT === 0 && editsAsked() === asked) keepValue(at, end, kind << KIND_OF_KEY_SHIFT);
+    if (rule === 0 && facts >>> DENIED_SHIFT === 0 && editsAsked() === asked && !isOpen) keepValue(at, end, kind << KIND_OF_KEY_SHIFT);
   }
   resetField();
 }

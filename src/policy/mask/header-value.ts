@@ -5,13 +5,15 @@
  *   Cookie: sid=31d4d96e                      cookies.ts
  *   Referer: https://shop.example/?token=1    url.ts
  *   Link: <https://shop.example/?page=2>; rel="next"
+ *   grpc-message: no%20such%20item             with its percent-coding undone
+ *   trace-bin: CgNhbm4                         metadata of gRPC that is no text: masked whole
  */
 import { bytes } from '../../base/arena.ts';
-import { maskCookies, maskSetCookie } from './cookies.ts';
+import { maskCookies, maskSetCookie, startCookies } from './cookies.ts';
 import { inspectValue, nameRule, noName } from './inspect.ts';
-import { onlyReports } from './put.ts';
+import { onlyReports, putUnreadable } from './put.ts';
 import { maskUrl } from './url.ts';
-import { PLAIN } from './value.ts';
+import { PLAIN, URL_PATH } from './value.ts';
 
 const B = bytes;
 const BLANK = 32;
@@ -26,6 +28,8 @@ const URL = 3;
 const LINKS = 4;
 const CREDENTIALS = 5;
 const REFRESH = 6;
+const PERCENT_CODED = 7;
+const BYTES = 8;
 
 const NAME_BYTES_MAX = 20;
 const PRIME = 0x01000193;
@@ -50,9 +54,12 @@ const fields: readonly (readonly [Buffer, number])[] = (
     ['authorization', CREDENTIALS],
     ['proxy-authorization', CREDENTIALS],
     ['refresh', REFRESH],
+    ['grpc-message', PERCENT_CODED],
   ] as const
 ).map(([name, kind]) => [Buffer.from(name), kind]);
 const byHash = new Map(fields.map((field) => [[...field[0]].reduce((h, c) => Math.imul(h ^ c, PRIME), FNV), field]));
+
+const BIN = Buffer.from('-bin');
 
 const schemes: readonly Buffer[] = (
   'basic bearer digest dpop gnap hoba mutual negotiate ntlm oauth privatetoken vapid hawk token apikey mac signature scram-sha-1 ' +
@@ -62,7 +69,9 @@ const schemes: readonly Buffer[] = (
   .map((s) => Buffer.from(s));
 
 export function maskHeaderValue(nameAt: number, nameEnd: number, at: number, end: number): void {
+  startCookies();
   if (at < end) maskValueOf(kindOfField(nameAt, nameEnd), nameRule(nameAt, nameEnd), at, end);
+  startCookies();
 }
 
 /** The same for a field of that kind and with that rule, whose name was looked up. */
@@ -88,6 +97,12 @@ export function maskValueOf(kind: number, rule: number, at: number, end: number)
     case REFRESH:
       maskRefresh(at, end);
       return;
+    case PERCENT_CODED:
+      inspectValue(at, end, URL_PATH, rule);
+      return;
+    case BYTES:
+      putUnreadable(at, end, PLAIN);
+      return;
     default:
       inspectValue(at, end, PLAIN, rule);
   }
@@ -95,6 +110,7 @@ export function maskValueOf(kind: number, rule: number, at: number, end: number)
 
 /** How the values of this field are read; OTHER: as they stand. */
 export function kindOfField(at: number, end: number): number {
+  if (end - at > BIN.length && isWord(BIN, end - BIN.length, end)) return BYTES;
   if (end - at > NAME_BYTES_MAX + 1) return OTHER;
   let h = FNV;
   for (let p = at; p < end; p++) {

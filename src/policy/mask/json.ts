@@ -22,6 +22,7 @@ import { cutEdits, editCount } from './edits.ts';
 import { cutField, fieldDepth, nextNumber, pushName, pushNumber } from './field.ts';
 import { inspectBare, inspectNameOf, inspectValueOf, nameAtHand, nameRule, nameRuleIn, noName, setNameAtHand } from './inspect.ts';
 import { BACKSLASH, kindOf, STOP, walked } from './kinds.ts';
+import { maskOpaque, NO_OPAQUE, opaqueNext, seekOpaque } from './opaque.ts';
 import { nestingNow, onlyReports, putUnreadable } from './put.ts';
 import { isKeyName, walkQuickly } from './quick-json.ts';
 import { HIDDEN_NAME } from './stack.ts';
@@ -29,6 +30,7 @@ import { JSON_BARE, JSON_STRING } from './value.ts';
 
 const B = bytes;
 const K = kindOf;
+const X = opaqueNext;
 const LEVELS_MAX = 1 << 20;
 const PATH_LEVELS = 64;
 
@@ -107,7 +109,7 @@ export function jsonBrokenUnderRule(): boolean {
 
 /** Returns whether the grammar held; if not, everything from `jsonBrokenAt()` on was not looked at. */
 export function walkJson(at: number, end: number, isCut: boolean): boolean {
-  if (walkQuickly(at, end)) return true;
+  if (X[0] === NO_OPAQUE && walkQuickly(at, end)) return true;
   const base = nestingNow() === 0 ? 0 : top;
   const fieldBase = fieldDepth();
   const paths = nestingNow() === 0 ? PATH_LEVELS : 0;
@@ -190,7 +192,8 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
         p = q + 1;
         const isMember = sp > base && S[sp] === 1;
         if (!isMember) setNameAtHand(sp > base && sp < LEVELS_NAMED ? A[2 * sp] : 0);
-        inspectValueOf(from, q, JSON_STRING, forced === 0 ? rule : forced, kinds);
+        const own = forced === 0 ? rule : forced;
+        if (from < X[0] || !maskOpaque(from, q, own !== 0 && !onlyReports(own))) inspectValueOf(from, q, JSON_STRING, own, kinds);
         if (sp === base) {
           state = VALUE;
           isWhole = true;
@@ -211,6 +214,7 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
                 break scan;
               }
               p = valueAt;
+              seekOpaque(p);
               state = NAME;
             }
           }

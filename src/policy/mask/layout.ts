@@ -8,6 +8,7 @@
  *   opened    bodies of request and response with their content-coding undone
  *   masked    heads, trailers and bodies after masking
  *   operation names of the operation, and what they were found in with its escapes undone
+ *   grpc      message of a gRPC status, as it came and masked
  *   tables    what the kernels of quick.ts read; stays as long as the rules do
  */
 import { policyRegion, type Region } from '../../base/arena.ts';
@@ -28,4 +29,5 @@ export const valuesPart: Region = part('values', 4 * MIB);
 export const openedParts: readonly [Region, Region] = [part('opened request', MIB), part('opened response', MIB)];
 export const maskedPart: Region = part('masked', 16 * MIB);
 export const operationPart: Region = part('operation', 512 << 10);
+export const grpcPart: Region = part('grpc', 192 << 10);
 export const tablesPart: Region = part('tables', MIB);

@@ -7,23 +7,37 @@
 import { bytes } from '../../base/arena.ts';
 import { counter, counts } from '../../base/counters.ts';
 import * as t from '../../http/transaction.ts';
+import { forgetGrpc, GRPC_ROOM_BYTES, grpcOnce } from '../../normalise/call-grpc.ts';
 import { forgetOperation, operationOnce } from '../../normalise/call-operation.ts';
 import { encodeMembers, endRecord } from '../../normalise/encode.ts';
 import { type Literal, literal, writeAny, writeLiteral, writeNumber } from '../../normalise/json.ts';
-import { forgetOpened, O_AT, O_CUT, O_END, O_REQUEST, O_RESPONSE, opened, openOnce } from '../../normalise/open-body.ts';
+import {
+  forgetOpened,
+  O_AT,
+  O_CUT,
+  O_END,
+  O_OPAQUE,
+  O_RENDERED,
+  O_REQUEST,
+  O_RESPONSE,
+  opaqueOf,
+  opened,
+  openOnce,
+} from '../../normalise/open-body.ts';
 import { NO_PROTOCOL, O_PROTOCOL, OPERATION_ROOM_BYTES, operation } from '../../operation/operation.ts';
-import { maskDocument } from './document.ts';
+import { maskDocument, maskRendering } from './document.ts';
 import { addEdit, applyEdits, beginEdits, cutPlaces, hasEdits, notesOf, PLACE_ROW, placesNoted, resetEdits } from './edits.ts';
 import { resetField } from './field.ts';
+import { maskGrpc } from './grpc.ts';
 import { maskHead } from './head.ts';
-import { maskedPart, openedParts, operationPart } from './layout.ts';
+import { grpcPart, maskedPart, openedParts, operationPart } from './layout.ts';
 import { maskOperation } from './operation.ts';
 import { BODY, OF_RESPONSE, place, placeTexts } from './place.ts';
 import { onlyReports } from './put.ts';
 import { ruleKind, ruleName } from './rules.ts';
 import { restoreRow, savedRow, saveRow } from './saved-row.ts';
 import { UNREADABLE_TEXT } from './stack.ts';
-import { BINARY, BINARY_NAME, UNREADABLE, UNREADABLE_NAME } from './unreadable.ts';
+import { BINARY, BINARY_NAME, UNNAMED, UNNAMED_NAME, UNREADABLE, UNREADABLE_NAME } from './unreadable.ts';
 
 const B = bytes;
 const K = t.calls;
@@ -50,6 +64,12 @@ const L_FILTERS = literal(',"filters":');
 const L_SHED = literal(',"shed":');
 
 let beginnings: (Literal | undefined)[] = [];
+/** Of rules that are in no file. */
+const ownNames = new Map([
+  [UNREADABLE, UNREADABLE_NAME],
+  [BINARY, BINARY_NAME],
+  [UNNAMED, UNNAMED_NAME],
+]);
 
 /** The rules have changed. */
 export function resetMaskCall(): void {
@@ -61,8 +81,8 @@ function beginning(rule: number, where: number, hasField: boolean): Literal {
   const i = rule * 64 + where * 2 + (hasField ? 1 : 0);
   let text = beginnings[i];
   if (text === undefined) {
-    const name = rule === UNREADABLE ? UNREADABLE_NAME : rule === BINARY ? BINARY_NAME : ruleName(rule);
-    const kind = rule === UNREADABLE ? UNREADABLE_NAME : rule === BINARY ? BINARY_NAME : ruleKind(rule);
+    const name = ownNames.get(rule) ?? ruleName(rule);
+    const kind = ownNames.get(rule) ?? ruleKind(rule);
     text = literal(`{"rule":"${name}","kind":"${kind}","in":"${placeTexts[where]}${hasField ? '","field":"' : ''}`);
     beginnings[i] = text;
   }
@@ -88,6 +108,12 @@ export function encodeMasked(call: number, to: number, filters: Literal, shed: n
     operationOnce(call, operationPart.at);
     forgetOperation();
     if (N[O_PROTOCOL] !== NO_PROTOCOL) maskOperation(operationPart.at + OPERATION_ROOM_BYTES, operationPart.end);
+    forgetGrpc();
+    if (K[k + t.C_GRPC] !== 0) {
+      grpcOnce(call, grpcPart.at);
+      maskGrpc(grpcPart.at + GRPC_ROOM_BYTES, grpcPart.end);
+      forgetGrpc();
+    }
     let room = maskedPart.at;
     room = maskHead(k, t.REQUEST, room, maskedPart.end, shed >= SHED_HEADERS);
     room = maskHead(k, t.RESPONSE, room, maskedPart.end, shed >= SHED_HEADERS);
@@ -97,6 +123,7 @@ export function encodeMasked(call: number, to: number, filters: Literal, shed: n
     let o = encodeMembers(call, to);
     o = writeLiteral(writeLiteral(o, L_FILTERS), filters);
     if (shed !== SHED_NOTHING) o = writeLiteral(writeLiteral(o, L_SHED), shed === SHED_BODIES ? L_SHED_BODIES : L_SHED_HEADERS);
+    if (notesOf().found > 0) C[T_MASKED]++;
     return endRecord(writeReport(o));
   } finally {
     restoreRow(k);
@@ -137,7 +164,8 @@ function maskBody(k: number, side: number, to: number, first: number): number {
   const block = S[s + t.S_HEAD];
   const type = S[s + t.S_TYPE] - 1;
   const table = t.fieldTable(block, S[s + t.S_HEAD_BYTES]);
-  if (type >= 0) maskDocument(at, end, O[i + O_CUT] !== 0, t.valueAt(block, table, type), t.valueEnd(block, table, type));
+  if (O[i + O_RENDERED] !== 0) maskRendering(at, end, O[i + O_CUT] !== 0, opaqueOf[isRequest ? 0 : 1], O[i + O_OPAQUE]);
+  else if (type >= 0) maskDocument(at, end, O[i + O_CUT] !== 0, t.valueAt(block, table, type), t.valueEnd(block, table, type));
   else maskDocument(at, end, O[i + O_CUT] !== 0, 0, 0);
   if (!hasEdits()) return to;
   const room = Math.min(maskedPart.end, to + (end - at) + GROWTH_BYTES);
@@ -156,13 +184,12 @@ function maskBody(k: number, side: number, to: number, first: number): number {
 }
 
 /** `,"masked":{...}`: what was found where. Places beyond those that are kept are in `found` only. */
-function writeReport(to: number): number {
+export function writeReport(to: number): number {
   const { rows, count, found } = notesOf();
   let o = writeNumber(writeLiteral(to, L_MASKED), found);
   if (found === 0) return writeLiteral(o, L_NONE);
   let reported = 0;
   for (let i = 0; i < count; i++) if (onlyReports(rows[PLACE_ROW * i])) reported++;
-  C[T_MASKED]++;
   C[T_VALUES] += found - reported;
   C[T_REPORTED] += reported;
   if (reported > 0) o = writeNumber(writeLiteral(o, L_REPORTED), reported);

@@ -70,6 +70,7 @@ test('which names a field fits', () => {
       'userEmail',
       'otp',
       'smsotp',
+      'useremail',
     ],
   ])
     assert.equal(underName(name), 'f', name);
@@ -138,6 +139,8 @@ test('every shipped name, in every way that programs write names', () => {
         ways.push(
           ...(/[0-9]$/.test(field) ? [] : ways.map((way) => `${way}2`)),
           ...ways.map((way) => `my1_${way}`),
+          // As HTTP/2 writes oldCcNum: all in lower case.
+          ...(/^[0-9]/.test(field) ? [] : [`old${words.join('')}`, `x-billing${words.join('')}`]),
           ...(/[0-9]/.test(field) ? [] : [`my1${words.map(capital).join('')}`, `my1${words.join('_')}`]),
           ...(words.length > 1 && !/[0-9]/.test(field)
             ? [words.map((w, i) => (i === 0 ? `${w}1` : capital(w))).join(''), words.join('_1_')]

@@ -10,7 +10,8 @@
  *      digits at the end of the last do not count: cardNumber2. Where digits and letters meet, a word may end too, and the
  *      digits may be left out: my2faCode fits `2fa-code`, card2Number `card-number`;
  *   2. it has several words and at least TOGETHER_CHARS_MIN letters, and a word begins or ends with it: billingcardnumber;
- *   3. it has one word, and a word is this with one of `companions` before or behind it: userpassword, newpin.
+ *   3. it has one word or fewer letters than that, and a word is this with one of `companions` before or behind it:
+ *      userpassword, newpin, oldccnum.
  * So `pin` does not fit shipping, nor `token` tokenizer. It does not count under a name that the rule keeps off from
  * (`notFields`, which fit in the same way), and it does not fit where the last word of the name speaks about the
  * thing instead of holding it (`abouts`): tokenType, password_policy, emailVerified.
@@ -38,7 +39,7 @@ const WORD_CHARS_MAX = 64;
 const RUNS_MAX = 16;
 export const DENIED_SETS_MAX = 64;
 
-/** Stands before or behind a field of one word when the two are written together. */
+/** Stands before or behind a field of one word, or a short one, when the two are written together. */
 const companions = new Set(
   (
     'access account admin api app auth backup bank bearer billing bot card client confirm confirmation confirmed contact cookie csrf current ' +
@@ -138,8 +139,8 @@ function addField(text: string, field: Field): void {
   put(isWhole ? wholes : parts, joined, field);
   if (isWhole) return;
   partCharsMax = Math.max(partCharsMax, joined.length);
-  if (words.length === 1) put(singles, joined, field);
-  else if (joined.length >= TOGETHER_CHARS_MIN) put(together, joined, field);
+  if (words.length > 1 && joined.length >= TOGETHER_CHARS_MIN) put(together, joined, field);
+  else put(singles, joined, field);
 }
 
 function put(map: Map<string, Field[]>, key: string, field: Field): void {
@@ -269,7 +270,11 @@ function collectFields(words: readonly string[], found: Field[]): void {
       const bare = withoutDigits(joined);
       if (bare !== joined) take(parts.get(bare), found, isFree);
     }
-    if (words[i].length <= WORD_CHARS_MAX) collectTogether(withoutDigits(words[i]), found, !isAbout || i === words.length - 1);
+    if (words[i].length > WORD_CHARS_MAX) continue;
+    const bare = withoutDigits(words[i]);
+    collectTogether(bare, found, !isAbout || i === words.length - 1);
+    // Fields may end in digits, too: mytrack2.
+    if (bare !== words[i]) collectTogether(words[i], found, !isAbout || i === words.length - 1);
   }
   collectRuns(words, found);
 }

@@ -5,8 +5,8 @@
 import { mask } from './actions.ts';
 import { addEdit } from './edits.ts';
 import { ruleAction } from './rules.ts';
-import { UNREADABLE_TEXT } from './stack.ts';
-import { BINARY, UNREADABLE } from './unreadable.ts';
+import { UNNAMED_TEXT, UNREADABLE_TEXT } from './stack.ts';
+import { BINARY, UNNAMED, UNREADABLE } from './unreadable.ts';
 import { JSON_BARE } from './value.ts';
 
 /** Documents inside of values inside of documents ... */
@@ -16,7 +16,7 @@ let innerRule = 0;
 
 /** Whether a rule only notes what it finds. */
 export function onlyReports(rule: number): boolean {
-  return rule < BINARY && ruleAction(rule) === 'report';
+  return rule < UNNAMED && ruleAction(rule) === 'report';
 }
 
 /**
@@ -26,7 +26,8 @@ export function onlyReports(rule: number): boolean {
 export function put(at: number, end: number, rule: number, valueAt: number, valueEnd: number, form: number): void {
   if (nesting > 0) {
     if (innerRule === 0 || (onlyReports(innerRule) && !onlyReports(rule))) innerRule = rule;
-  } else if (rule === BINARY) addEdit(at, end, BINARY, UNREADABLE_TEXT.at, UNREADABLE_TEXT.at);
+  } else if (rule === UNNAMED) addEdit(at, end, UNNAMED, UNNAMED_TEXT.at, UNNAMED_TEXT.end);
+  else if (rule === BINARY) addEdit(at, end, BINARY, UNREADABLE_TEXT.at, UNREADABLE_TEXT.at);
   else if (rule === UNREADABLE) {
     const quote = form === JSON_BARE ? 0 : 1;
     addEdit(at, end, UNREADABLE, UNREADABLE_TEXT.at + quote, UNREADABLE_TEXT.end - quote);

@@ -8,7 +8,7 @@ import { bytes, outputRegion, packetRegion } from '../../base/arena.ts';
 import { defaultMasking, shippedRules } from '../default-masking.ts';
 import { Policy } from '../policy.ts';
 import type { MaskingRule } from '../spec.ts';
-import { maskCookies, maskSetCookie } from './cookies.ts';
+import { maskCookies, maskSetCookie, startCookies } from './cookies.ts';
 import { random } from './detect-testing.ts';
 import { maskDocument } from './document.ts';
 import { maskForm } from './form.ts';
@@ -207,7 +207,10 @@ test('pairs of forms, queries and cookies: the same edits, places and fields as 
   setRules(defaultMasking.rules);
   const walks = [
     maskForm,
-    (at: number, end: number): void => maskCookies(at, end),
+    (at: number, end: number): void => {
+      startCookies();
+      maskCookies(at, end);
+    },
     (at: number, end: number): void => maskSetCookie(at, end),
   ];
   fc.assert(

@@ -35,6 +35,8 @@ function fixed(text: string): FixedText {
 
 /** With its quotes, for a bare token of JSON; without them for all other forms. */
 export const UNREADABLE_TEXT: FixedText = fixed('"*unreadable*"');
+/** In place of a text of which nobody says what it is. */
+export const UNNAMED_TEXT: FixedText = fixed('*unnamed*');
 /** Stands in a field path for a name that is itself sensitive. */
 export const HIDDEN_NAME: FixedText = fixed('*');
 /** Names that a place has without saying so: the password in a URL, the token in `/reset/9f86d081884c7d65`. */
@@ -45,6 +47,8 @@ export const OPERATION_NAME: FixedText = fixed('operationName');
 export const METHOD_NAME: FixedText = fixed('method');
 export const SOAP_ACTION_NAME: FixedText = fixed('SOAPAction');
 export const HASH_NAME: FixedText = fixed('sha256Hash');
+/** What the message of a gRPC status stands under. */
+export const GRPC_MESSAGE_NAME: FixedText = fixed('grpc-message');
 
 const BOTTOM = fixedEnd;
 let top = BOTTOM;

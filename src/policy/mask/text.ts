@@ -41,9 +41,11 @@ export function tailAt(at: number, end: number, isCoded = false): number {
     // 4111 1111 1111 1
     while (p > stop && (isDigit(B[p - 1]) || ((B[p - 1] === 32 || B[p - 1] === 45) && p - 1 > stop && isDigit(B[p - 2])))) p--;
     // &#52;111 1111 1111 &#49;: as long as the word before ends with a digit or a reference
-    if (!isCoded) return p;
+    if (!isCoded) break;
     if (p - 1 > stop && B[p - 1] === 32 && B[p - 2] === SEMICOLON) p--;
   }
+  // The digits may end a word: 192.0.2.1 an...
+  while (p > stop && B[p - 1] > 32) p--;
   return p;
 }
 

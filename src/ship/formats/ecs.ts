@@ -1,6 +1,6 @@
 /**
  * ecs: documents of the Elastic Common Schema, a line each. What the schema has a place for stands there; the rest
- * (completeness, path template, operation, headers, bodies that are no text, tunnels with VNI and key) stands under `earshot`.
+ * (completeness, path template, operation, gRPC, headers, bodies that are no text, tunnels with VNI and key) stands under `earshot`.
  *
  *   source/client, destination/server   the two ends of the connection
  *   network.forwarded_ip                the original client where a header or the PROXY protocol names another one
@@ -113,6 +113,7 @@ export function ecs(): Format {
           client_ip_source: call.clientIp.source,
           path_template: call.pathTemplate ?? undefined,
           operation: call.operation,
+          grpc: call.grpc,
           latency_us: call.latencyUs,
           connection: call.connection,
           encapsulation: call.encapsulation,

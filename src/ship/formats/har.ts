@@ -9,7 +9,7 @@
  *
  * HAR requires a request and a response in every entry. Where one was not captured, its strings are empty, its
  * status is 0, its sizes are -1, and `_causes` says why. Keys of our own begin with an underscore, as HAR asks: `_id`,
- * `_complete`, `_causes`, `_pathTemplate`, `_operation`, `_clientIp`, `_encapsulation`; `_encoding` where a request body is base64.
+ * `_complete`, `_causes`, `_pathTemplate`, `_operation`, `_grpc`, `_clientIp`, `_encapsulation`; `_encoding` where a request body is base64.
  *
  * Times of an entry are milliseconds: send is the duration of the request, wait from its end to the first byte of the
  * response, receive the duration of the response; their sum is `time`. What is not known is 0.
@@ -143,7 +143,7 @@ function responseOf(call: ApiCall): unknown {
   }
   const { body } = response;
   const isWhole = body.decoded === true && body.cut !== true && body.gapBytes === undefined;
-  const size = body.decoded === true ? body.kept : body.bytes;
+  const size = body.decoded === true && body.rendered === undefined ? body.kept : body.bytes;
   return {
     status: response.status ?? 0,
     statusText: response.reason,
@@ -183,6 +183,7 @@ function entryOf(call: ApiCall): unknown {
     _causes: call.causes,
     _pathTemplate: call.pathTemplate ?? undefined,
     _operation: call.operation,
+    _grpc: call.grpc,
     _clientIp: call.clientIp.address,
     _encapsulation: call.encapsulation.length === 0 ? undefined : call.encapsulation,
   };

@@ -102,7 +102,7 @@ function proxiedOf(call: ApiCall): string[] | undefined {
 function lengthOf(side: ApiCall['request'] | ApiCall['response']): number {
   const body = side?.body;
   if (body === undefined) return 0;
-  return body.decoded === true && body.cut !== true && body.gapBytes === undefined ? body.kept : body.bytes;
+  return body.decoded === true && body.rendered === undefined && body.cut !== true && body.gapBytes === undefined ? body.kept : body.bytes;
 }
 
 function mimeTypesOf(side: ApiCall['request'] | ApiCall['response']): string[] | undefined {

@@ -39,6 +39,12 @@ test('operations', () => {
   assert.ok(holdsFor('operation.protocol == ""', post({ a: 1 })));
 });
 
+test('gRPC', () => {
+  const call = message('POST /v1/shop.Cart/Add HTTP/1.1|Host: a|Content-Type: application/grpc-web+proto');
+  assert.ok(holdsFor('grpc.service == "shop.Cart" && grpc.method.glob("a*") && grpc.method in ["Add"] && grpc.status == -1', call));
+  assert.ok(holdsFor('grpc.service == "" && grpc.method == "" && grpc.status == -1'));
+});
+
 test('variables', () => {
   for (const source of [
     'request.method == "POST" && "POST" == request.method',

@@ -110,6 +110,21 @@ const table: Readonly<Record<string, readonly [meaning: string, typed: Typed]>> 
   ],
   'operation.type': ['"query", "mutation", "subscription" or "notification"; "" when it is not known.', text((v) => v.operationType())],
   'operation.protocol': ['"graphql", "json-rpc" or "soap"; "" for other calls.', text((v) => v.operationProtocol())],
+  'grpc.service': [
+    'Of a gRPC call: "shop.Cart"; "" for other calls.',
+    text(
+      (v) => v.grpcService(),
+      (v) => v.findGrpcService(),
+    ),
+  ],
+  'grpc.method': [
+    'Of a gRPC call: "Add"; "" for other calls.',
+    text(
+      (v) => v.grpcMethod(),
+      (v) => v.findGrpcMethod(),
+    ),
+  ],
+  'grpc.status': ['Status of a gRPC call: 0 is good; -1 for other calls, and where it was not seen.', int((v) => v.grpcStatus())],
   'tunnel.vni': ['Network identifiers of VXLAN and GENEVE, outermost first.', { type: 'list of int', get: (v) => v.vnis() }],
   'tunnel.vlan': ['VLAN tags, outermost first.', { type: 'list of int', get: (v) => v.vlans() }],
   interface: ['Number of the capture interface, as in the record.', int((v) => v.interfaceId())],

@@ -1,0 +1,88 @@
+/** Floods of frames that say nothing, and limits of a connection that are settings. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { partsOf, type Turn, wires } from '../../test/support/conversation.ts';
+import { continuation, dataFrame, frame, headers, PREFACE, pushPromise, settingsFrame } from '../../test/support/http2-frames.ts';
+import { type Run, runPipeline, settingsWith } from '../../test/support/run-pipeline.ts';
+
+const get = (path: string): [string, string][] => [
+  [':method', 'GET'],
+  [':scheme', 'http'],
+  [':path', path],
+  [':authority', 'shop.example'],
+];
+const ok: [string, string][] = [[':status', '200']];
+const client = (...frames: Buffer[]): Turn => ({ fromServer: false, bytes: Buffer.concat(frames) });
+const server = (...frames: Buffer[]): Turn => ({ fromServer: true, bytes: Buffer.concat(frames) });
+const opening = [client(PREFACE, settingsFrame()), server(settingsFrame(), settingsFrame([], true)), client(settingsFrame([], true))];
+const lastCall = [client(headers(9, get('/last'))), server(headers(9, ok), dataFrame(9, 'fine', true))];
+
+/** The turns, and a call behind them; `stepUs` from packet to packet. */
+function replay(turns: readonly Turn[], stepUs = 10, settings = settingsWith({})): Run {
+  const all = wires(partsOf({ turns: [...opening, ...turns, ...lastCall], calls: [], end: 'client-fin' }), {}, stepUs);
+  return runPipeline(all, { settings, everyPacket: true });
+}
+
+const ping = frame(6, 0, 0, Buffer.alloc(8));
+const floods: readonly (readonly [name: string, one: Buffer, most: number])[] = [
+  ['http.http2.settings_flood', settingsFrame([[3, 100]]), 98],
+  ['http.http2.ping_flood', ping, 1000],
+  ['http.http2.empty_frames_flood', dataFrame(1, ''), 100],
+];
+
+for (const [name, one, most] of floods) {
+  test(`${name}: one frame too many a second raises it once, and all goes on`, () => {
+    const first = client(headers(1, get('/a'), { end: false }));
+    const repeat = (n: number): Turn => client(...Array<Buffer>(n).fill(one));
+    assert.equal(replay([first, repeat(most)]).weirds[name], undefined, 'so many are no flood');
+    const flood = replay([first, repeat(most + 1), repeat(3 * most)]);
+    assert.equal(flood.weirds[name], 1);
+    assert.equal(flood.records.find(({ request }) => request?.target === '/last')?.complete, true);
+    // The same number over a longer time.
+    const slowly = Array.from({ length: 40 }, () => repeat(Math.ceil(most / 10)));
+    assert.equal(replay([first, ...slowly], 100_000).weirds[name], undefined, 'at that rate they are no flood');
+  });
+}
+
+test('empty HEADERS and CONTINUATION frames count as empty frames, those that end something do not', () => {
+  const empty = (type: number, flags: number): Buffer => frame(type, flags, 1, Buffer.alloc(0));
+  const many = Array<Buffer>(150).fill(empty(9, 0));
+  assert.equal(replay([client(empty(1, 0), ...many)]).weirds['http.http2.empty_frames_flood'], 1);
+  const ended = Array.from({ length: 150 }, (_, i) => dataFrame(2 * i + 1, '', true));
+  assert.equal(replay([client(...ended)]).weirds['http.http2.empty_frames_flood'], undefined);
+});
+
+test('http.streamsMax: the oldest stream is reported as it stands', () => {
+  const turns = [client(headers(1, get('/a')), headers(3, get('/b')), headers(5, get('/c'))), server(headers(3, ok, { end: true }))];
+  const got = replay(turns, 10, settingsWith({ http: { streamsMax: 2 } }));
+  assert.equal(got.weirds['limit.http.streams'], 1);
+  assert.deepEqual(got.records[0].causes, ['no-response', 'cut-at-limit']);
+  assert.equal(got.records[0].request?.target, '/a');
+});
+
+test('http.headerBlockBytesMax: of a longer header block the first fields are reported', () => {
+  const fields = [...get('/long'), ...Array.from({ length: 30 }, (_, i): [string, string] => [`x-${i}`, 'v'.repeat(1000)])];
+  const turns = [client(continuation(1, fields, 4000, true)), server(headers(1, ok, { end: true }))];
+  const cut = replay(turns, 10, settingsWith({ http: { headerBlockBytesMax: 16_384 } }));
+  assert.equal(cut.weirds['limit.http.header_block'], 1);
+  assert.equal(cut.records[0].request?.target, '/long');
+  assert.equal(cut.records[0].request?.headersIncomplete, true);
+  const whole = replay(turns);
+  assert.equal(whole.weirds['limit.http.header_block'], undefined);
+  assert.equal(whole.records[0].request?.headers.length, 31);
+});
+
+test('a call that the server pushed says so', () => {
+  const got = replay([
+    client(headers(1, get('/'))),
+    server(pushPromise(1, 2, get('/style.css')), headers(1, ok, { end: true }), headers(2, ok, { end: true })),
+  ]);
+  assert.deepEqual(
+    got.records.map(({ request, connection }) => [request?.target, connection.pushed]),
+    [
+      ['/', undefined],
+      ['/style.css', true],
+      ['/last', undefined],
+    ],
+  );
+});
