@@ -46,8 +46,12 @@ const suites: readonly Suite[] = [
     name: 'laws',
     what: 'laws, transcripts, the whole program',
     quick: false,
-    run: tests(['test/**/*.test.ts'], ['test/peers/**', 'test/netns/**', 'test/kafka/**', 'test/keycloak/**', 'test/chaos/**']),
+    run: tests(
+      ['test/**/*.test.ts'],
+      ['test/peers/**', 'test/netns/**', 'test/kafka/**', 'test/keycloak/**', 'test/chaos/**', 'test/http2/**'],
+    ),
   },
+  { name: 'http2', what: 'HTTP/2 with peers, joined anywhere, with losses', quick: false, run: tests(['test/http2/*.test.ts']) },
   { name: 'fuzz', what: 'a minute of fuzzing, and the canary', quick: false, run: script('test/fuzz/run.ts', '--seconds', '60') },
   { name: 'conformance', what: 'the corpus of captures', quick: false, run: script('scripts/conformance.ts') },
   {
