@@ -4,9 +4,9 @@
  *
  *   npm run bench [-- [KIND...] [--runs N] [--quick] [--json FILE]]
  *
- * KIND: small, vxlan, short, large, gzip, reordered, lossy, masked, idle, micro, workers, kafka, idle-sensor, live; all of them
- * when none is named, but kafka only where Java, Maven and kcat are installed, and the last two only as root, where
- * network namespaces can be made and tcpreplay is installed.
+ * KIND: small, vxlan, short, large, gzip, http2-json, http2-grpc, reordered, lossy, masked, idle, micro, workers, kafka,
+ * idle-sensor, live; all of them when none is named, but kafka only where Java, Maven and kcat are installed, and the last
+ * two only as root, where network namespaces can be made and tcpreplay is installed.
  * Earshot writes full JSON lines (all headers, bodies to 4096 bytes) to /dev/null. The peers are Suricata 7 (one
  * thread, no rules, HTTP log with all headers: bench/suricata.yaml) and tcpdump (which only copies), each when
  * installed. All of them run in turn, and medians count. A run apart compares every record with the truth.
@@ -20,7 +20,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import type { TrafficKind } from '../test/support/traffic-options.ts';
+import { isHttp2, type TrafficKind } from '../test/support/traffic-options.ts';
 import { KEPT_BYTES_MAX, readTruth } from '../test/support/truth.ts';
 import { idleCapture, trafficCapture } from './captures.ts';
 import { cannotIdle, runIdleSensor } from './idle-sensor.ts';
@@ -45,6 +45,8 @@ const scenarios: readonly Scenario[] = [
   { kind: 'short', megabytes: 400, peers: true, bar: 0.18 },
   { kind: 'large', megabytes: 2400, peers: true, bar: 0.5 },
   { kind: 'gzip', megabytes: 400, peers: true },
+  { kind: 'http2-json', megabytes: 400, peers: true, bar: 0.3 },
+  { kind: 'http2-grpc', megabytes: 400, peers: true, bar: 0.3 },
   { kind: 'reordered', megabytes: 400, peers: false },
   { kind: 'lossy', megabytes: 400, peers: false },
 ];
@@ -66,8 +68,8 @@ const ROOT = path.join(import.meta.dirname, '..');
 const EARSHOT = path.join(ROOT, 'earshot');
 const SURICATA_CONFIG = path.join(import.meta.dirname, 'suricata.yaml');
 
-/** One program over one capture; gives what it used and, where that can be told, how many calls it logged. */
-type Runner = (capture: string) => Promise<Usage & { readonly calls?: number }>;
+/** One program over one capture, of HTTP/2 or not; gives what it used and, where that can be told, how many calls it logged. */
+type Runner = (capture: string, isHttp2?: boolean) => Promise<Usage & { readonly calls?: number }>;
 
 function earshotCommand(capture: string): string[] {
   return [EARSHOT, 'read', capture, '--format', 'jsonl', '--unmasked', '--unfiltered', '--body-bytes', String(KEPT_BYTES_MAX)];
@@ -80,7 +82,12 @@ const earshotMasked: Runner = (capture) =>
 
 const tcpdump: Runner = (capture) => measure(['tcpdump', '-r', capture, '-w', '/dev/null']);
 
-const suricata: Runner = async (capture) => {
+/** It finds HTTP/2 by the preface, on any port. Beside its calls it logs exchanges of SETTINGS as HTTP; those have no status. */
+const HTTP2_ON = ['--set', 'app-layer.protocols.http2.enabled=yes'];
+const HTTP2_CALL = Buffer.from('"status":');
+const LINE_END = Buffer.from('\n');
+
+const suricata: Runner = async (capture, ofHttp2 = false) => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'earshot-bench-'));
   try {
     const command = [
@@ -91,6 +98,7 @@ const suricata: Runner = async (capture) => {
       'none',
       '-c',
       SURICATA_CONFIG,
+      ...(ofHttp2 ? HTTP2_ON : []),
       '-S',
       '/dev/null',
       '-l',
@@ -99,16 +107,20 @@ const suricata: Runner = async (capture) => {
       capture,
     ];
     const usage = await measure(command);
-    return { ...usage, calls: await countLines(path.join(directory, 'eve.json')) };
+    return { ...usage, calls: await countLines(path.join(directory, 'eve.json'), ofHttp2 ? HTTP2_CALL : LINE_END) };
   } finally {
     fs.rmSync(directory, { recursive: true });
   }
 };
 
-async function countLines(file: string): Promise<number> {
+/** Lines of a file; with `text`, those in which it stands (once in each). */
+async function countLines(file: string, text: Buffer): Promise<number> {
   let lines = 0;
+  let last = Buffer.alloc(0);
   for await (const chunk of fs.createReadStream(file) as AsyncIterable<Buffer>) {
-    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines++;
+    const piece = Buffer.concat([last, chunk]);
+    for (let at = piece.indexOf(text); at >= 0; at = piece.indexOf(text, at + 1)) lines++;
+    last = piece.subarray(piece.length - text.length + 1);
   }
   return lines;
 }
@@ -175,7 +187,7 @@ async function runScenario(scenario: Scenario, peers: ReadonlyMap<string, Runner
   const runners = new Map<string, Runner>([['earshot', earshot], ...(scenario.peers ? peers : [])]);
   const usages = new Map<string, (Usage & { readonly calls?: number })[]>([...runners.keys()].map((name) => [name, []]));
   for (let run = 0; run < runs; run++) {
-    for (const [name, runner] of runners) usages.get(name)?.push(await runner(capture));
+    for (const [name, runner] of runners) usages.get(name)?.push(await runner(capture, isHttp2(kind)));
   }
   const programs: Record<string, ProgramResult> = {};
   for (const [name, list] of usages) {

@@ -13,7 +13,7 @@ import fs from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { ApiCall } from '../src/normalise/api-call.ts';
 import { fingerprint, fingerprintHeaders } from '../test/support/fingerprint.ts';
-import type { TrafficOptions } from '../test/support/traffic-options.ts';
+import { isHttp2, type TrafficOptions } from '../test/support/traffic-options.ts';
 import { type CallTruth, KEPT_BYTES_MAX, type LostBytes, readTruth, type SideTruth, TX_DIGITS } from '../test/support/truth.ts';
 
 /** Share of the calls with whole heads that must be found although packets were lost. */
@@ -61,6 +61,7 @@ export class Verifier {
   /** Packet times are those of sending. */
   private readonly inOrder: boolean;
   private readonly lossless: boolean;
+  private readonly version: string;
   private readonly requestSeen = new Set<number>();
   private readonly responseSeen = new Set<number>();
   private readonly foundTx = new Set<number>();
@@ -72,6 +73,7 @@ export class Verifier {
     this.calls = calls;
     for (const call of calls) this.byTx.set(call.tx, call);
     this.lossless = options.lossRate === 0;
+    this.version = isHttp2(options.kind) ? '2' : '1.1';
     this.inOrder = this.lossless && options.reorderRate === 0 && options.duplicateRate === 0 && !options.mirroredTwice;
   }
 
@@ -153,7 +155,7 @@ export class Verifier {
       expect('target', request.target === truth.target);
       expect('path', request.target === (request.query === undefined ? request.path : `${request.path}?${request.query}`));
       expect('host', record.host === request.headers.find(([name]) => name.toLowerCase() === 'host')?.[1].toLowerCase());
-      expect('version', request.version === '1.1');
+      expect('version', request.version === this.version);
       expect('request headers', fingerprintHeaders(request.headers) === truth.request.headers);
       if (lost.requestBody === 0) checkBody(request, truth.request, 'request', expect);
     }
@@ -162,7 +164,7 @@ export class Verifier {
       expect('pairing', answered === undefined || answered === truth.tx);
       if (lost.responseHead === 0) {
         expect('status', response.status === truth.status);
-        expect('version', response.version === '1.1');
+        expect('version', response.version === this.version);
         expect('response headers', fingerprintHeaders(response.headers) === truth.response.headers);
         // Without its request nobody can tell that a response has no body because it answers HEAD.
         if (lost.responseBody === 0 && (request !== null || truth.method !== 'HEAD'))
@@ -238,6 +240,8 @@ function checkBody(side: Side, truth: SideTruth, name: string, expect: (what: st
 /** Number of the call that a record speaks of, as far as it can be told. */
 function txOf(record: ApiCall): number | undefined {
   if (record.request !== null) {
+    // The path of a call of gRPC has no query.
+    if (record.request.version === '2') return requestIdTx(record.request.headers);
     const match = TARGET_TX.exec(record.request.target);
     return match === null ? undefined : Number(match[1]);
   }

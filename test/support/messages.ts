@@ -88,7 +88,7 @@ const NAMES = ['Zoë Ångström', 'José Muñoz', '山田 太郎', 'Anna Müller
 const GOODS = ['Crêpe pan', 'Desk lamp 💡', 'Garden hose', 'Tea — 茶', 'Walking boots', 'Café table', 'Keyboard', 'Wool scarf'] as const;
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-interface Body {
+export interface Body {
   /** As it goes over the wire, without transfer-coding. */
   readonly bytes: Buffer;
   readonly type: string;
@@ -98,14 +98,14 @@ interface Body {
   readonly cut: boolean;
 }
 
-const NO_BODY: Body = { bytes: Buffer.alloc(0), type: '', coding: '', kept: 0, cut: false, keptPrint: fingerprint(Buffer.alloc(0)) };
+export const NO_BODY: Body = { bytes: Buffer.alloc(0), type: '', coding: '', kept: 0, cut: false, keptPrint: fingerprint(Buffer.alloc(0)) };
 
 /** Makes messages; the same seed and the same calls give the same bytes. */
 export class MessageMaker {
   private readonly random: Random;
   private readonly options: MessageOptions;
-  private readonly tokens: TextPool;
-  private readonly hex: TextPool;
+  readonly tokens: TextPool;
+  readonly hex: TextPool;
   private readonly digits: TextPool;
   private readonly fragments: readonly Buffer[];
   private readonly compressed: readonly Body[];
@@ -181,7 +181,7 @@ export class MessageMaker {
     };
   }
 
-  private target(tx: number): string {
+  target(tx: number): string {
     const r = this.random;
     let path = `/api/v${r.integer(1, 3)}/${r.pick(COLLECTIONS)}/${r.chance(0.8) ? r.integer(1, 999999) : this.uuid(this.hex.take(12))}`;
     if (r.chance(0.3)) path += `/${r.pick(SUBRESOURCES)}`;
@@ -191,7 +191,7 @@ export class MessageMaker {
   }
 
   /** A random UUID whose last part is the number of the call in hexadecimal. */
-  private requestId(tx: number): string {
+  requestId(tx: number): string {
     return this.uuid(tx.toString(16).padStart(12, '0'));
   }
 
@@ -234,7 +234,7 @@ export class MessageMaker {
     return Buffer.concat(parts);
   }
 
-  private body(low: number, high: number): Body {
+  body(low: number, high: number): Body {
     const r = this.random;
     if (r.chance(this.options.gzipShare)) return r.pick(this.compressed);
     if (r.chance(0.01)) {
@@ -246,7 +246,7 @@ export class MessageMaker {
     return plain(this.json(r.integer(low, high)), 'application/json; charset=utf-8', true);
   }
 
-  private problem(status: number, title: string): Body {
+  problem(status: number, title: string): Body {
     const bytes = Buffer.from(JSON.stringify({ type: 'about:blank', title, status, instance: `urn:uuid:${this.uuid(this.hex.take(12))}` }));
     return plain(bytes, 'application/problem+json', true);
   }
@@ -319,7 +319,7 @@ function lowerCaseNames(lines: string): string {
 }
 
 /** The row whose share of [0, 1) holds `unit`; the share is at `column`. The last row takes what is left. */
-function byWeight<T extends readonly unknown[]>(rows: readonly T[], unit: number, column = 1): T {
+export function byWeight<T extends readonly unknown[]>(rows: readonly T[], unit: number, column = 1): T {
   let rest = unit;
   for (const row of rows) {
     rest -= row[column] as number;

@@ -4,6 +4,9 @@
 const CONNECTIONS_MAX = 4000;
 /** A smaller capture has fewer connections at once, so that each still carries many calls. */
 const CONNECTIONS_PER_MEGABYTE = 10;
+/** Connections of HTTP/2 carry as many calls at once as a hundred of HTTP/1. */
+const HTTP2_CONNECTIONS_MAX = 100;
+const HTTP2_CONNECTIONS_PER_MEGABYTE = 0.5;
 
 /**
  * - `small`: keep-alive, 10 to 50 calls a connection, bodies of 200 to 2000 bytes
@@ -13,8 +16,10 @@ const CONNECTIONS_PER_MEGABYTE = 10;
  * - `gzip`: small, 60 % of the bodies compressed
  * - `reordered`: small, 2 % of the packets late and 2 % twice
  * - `lossy`: reordered, and 1 % of the packets lost
+ * - `http2-json`: HTTP/2, small JSON calls, 100 streams of a connection open at a time, 300 to 900 calls a connection
+ * - `http2-grpc`: the same with unary calls of gRPC, messages of 10 to 300 bytes
  */
-export const trafficKinds = ['small', 'large', 'short', 'vxlan', 'gzip', 'reordered', 'lossy'] as const;
+export const trafficKinds = ['small', 'large', 'short', 'vxlan', 'gzip', 'reordered', 'lossy', 'http2-json', 'http2-grpc'] as const;
 export type TrafficKind = (typeof trafficKinds)[number];
 
 export interface TrafficOptions {
@@ -41,6 +46,17 @@ export interface TrafficOptions {
   readonly overlappingAddresses: boolean;
 }
 
+export function isHttp2(kind: TrafficKind): boolean {
+  return kind === 'http2-json' || kind === 'http2-grpc';
+}
+
+function connectionsOf(kind: TrafficKind, megabytes: number): number {
+  const [perMegabyte, most] = isHttp2(kind)
+    ? [HTTP2_CONNECTIONS_PER_MEGABYTE, HTTP2_CONNECTIONS_MAX]
+    : [CONNECTIONS_PER_MEGABYTE, CONNECTIONS_MAX];
+  return Math.max(1, Math.min(most, Math.round(megabytes * perMegabyte)));
+}
+
 /** The options of a kind, with what differs from its defaults. */
 export function trafficOptions(given: Partial<TrafficOptions> & { readonly kind: TrafficKind }): TrafficOptions {
   const megabytes = given.megabytes ?? 1;
@@ -48,7 +64,7 @@ export function trafficOptions(given: Partial<TrafficOptions> & { readonly kind:
   return {
     megabytes,
     seed: 1,
-    connections: Math.max(1, Math.min(CONNECTIONS_MAX, Math.round(megabytes * CONNECTIONS_PER_MEGABYTE))),
+    connections: connectionsOf(given.kind, megabytes),
     lossRate: given.kind === 'lossy' ? 0.01 : 0,
     reorderRate: disorder,
     duplicateRate: disorder,

@@ -1,5 +1,6 @@
 /**
- * Traffic: a deterministic generator of captures of HTTP/1.1 API traffic, with the truth about every call.
+ * Traffic: a deterministic generator of captures of API traffic, with the truth about every call: HTTP/1.1 (messages.ts) or
+ * HTTP/2 in clear text (http2-calls.ts).
  *
  *   MessageMaker -> conversation (a generator, one step a packet) -> Mirror -> PcapWriter
  *                   thousands at once, steps in random order         tunnel, loss, disorder
@@ -12,11 +13,12 @@
  * The same options give the same bytes; with compressed bodies only where zlib compresses alike.
  */
 import { ACK, FIN, FlowFrames, PSH, RST, SYN } from './frames.ts';
+import { type Http2Call, Http2Maker } from './http2-calls.ts';
 import { CONTINUE, type Message, MessageMaker, type Request, type Response } from './messages.ts';
 import { Mirror, type Tap } from './mirror.ts';
 import { PcapWriter } from './pcap-writer.ts';
 import { Random } from './random.ts';
-import type { TrafficKind, TrafficOptions } from './traffic-options.ts';
+import { isHttp2, type TrafficKind, type TrafficOptions } from './traffic-options.ts';
 import { type CallTruth, type LostBytes, TruthWriter } from './truth.ts';
 
 /** Changes whenever the same options give other bytes, so that kept captures are made again. */
@@ -52,6 +54,8 @@ const shapes: Readonly<Record<TrafficKind, Shape>> = {
   gzip: { ...SMALL, gzipShare: 0.6 },
   reordered: SMALL,
   lossy: SMALL,
+  'http2-json': SMALL,
+  'http2-grpc': SMALL,
 };
 
 const SERVER_PORTS = [80, 8080, 3000, 8000] as const;
@@ -101,6 +105,13 @@ function generate(options: TrafficOptions, pcap: PcapWriter, truth: TruthWriter)
 /** The truth about a call while it is under way. */
 type Draft = { -readonly [K in keyof CallTruth]: CallTruth[K] } & { timesUs: [number, number, number, number]; lost: LostBytes[] };
 
+/** The ends of a connection. */
+type Ends = Pick<CallTruth, 'client' | 'clientPort' | 'server' | 'serverPort'> & { tap: Tap };
+
+function draft({ client, clientPort, server, serverPort, tap }: Ends, depth: number, call: Http2Call): Draft {
+  return { client, clientPort, server, serverPort, vnis: tap.vnis, depth, ...call, timesUs: [0, 0, 0, 0], lost: [] };
+}
+
 /** A message, or a piece of one, within the bytes that one side sends in one go. */
 interface Part {
   readonly call: Draft;
@@ -127,6 +138,7 @@ class Network {
   private readonly pcap: PcapWriter;
   private readonly truth: TruthWriter;
   private readonly messages: MessageMaker;
+  private readonly http2?: Http2Maker;
 
   constructor(options: TrafficOptions, random: Random, mirror: Mirror, pcap: PcapWriter, truth: TruthWriter) {
     this.options = options;
@@ -137,6 +149,7 @@ class Network {
     this.truth = truth;
     const { responseBytes, gzipShare, calls } = this.shape;
     this.messages = new MessageMaker(random, { responseBytes, gzipShare, oneCall: calls[1] === 1 });
+    if (isHttp2(options.kind)) this.http2 = new Http2Maker(random, options.kind === 'http2-grpc');
   }
 
   /** The capture has the size that was asked for. */
@@ -155,41 +168,8 @@ class Network {
     yield;
     this.control(connection, false, ACK);
     yield;
-    const session = this.messages.session();
-    const calls = random.integer(...this.shape.calls);
-    for (let depth = 1; depth <= calls && (depth === 1 || !this.full); ) {
-      const burst = random.chance(this.options.pipelineShare) ? random.integer(2, 5) : 1;
-      const requests: Request[] = [];
-      const responses: Response[] = [];
-      const drafts: Draft[] = [];
-      for (let i = 0; i < burst; i++, depth++) {
-        const tx = ++this.calls;
-        const request = this.messages.request(tx, session);
-        const response = this.messages.response(tx, session, request, mirror.nowUs);
-        requests.push(request);
-        responses.push(response);
-        drafts.push({
-          tx,
-          client: ends.client,
-          clientPort: ends.clientPort,
-          server: ends.server,
-          serverPort: ends.serverPort,
-          vnis: ends.tap.vnis,
-          depth,
-          method: request.method,
-          target: request.target,
-          status: response.status,
-          request: request.truth,
-          response: response.truth,
-          timesUs: [0, 0, 0, 0],
-          lost: [],
-        });
-      }
-      if (burst === 1 && requests[0].expectsContinue) yield* this.sendAfterContinue(connection, requests[0], drafts[0]);
-      else yield* this.sendMessages(connection, false, requests, drafts);
-      yield* this.sendMessages(connection, true, responses, drafts);
-      for (const draft of drafts) this.truth.add(draft);
-    }
+    if (this.http2 === undefined) yield* this.messagesOf(connection, ends);
+    else yield* this.streamsOf(connection, ends, this.http2);
     if (this.shape.calls[1] > 1 && random.chance(RESET_SHARE)) {
       mirror.release(ends.tap);
       this.control(connection, false, RST | ACK);
@@ -206,8 +186,54 @@ class Network {
     yield;
   }
 
+  /** All messages of a connection of HTTP/1. */
+  private *messagesOf(connection: Connection, ends: Ends): Generator<undefined> {
+    const { random, mirror } = this;
+    const session = this.messages.session();
+    const calls = random.integer(...this.shape.calls);
+    for (let depth = 1; depth <= calls && (depth === 1 || !this.full); ) {
+      const burst = random.chance(this.options.pipelineShare) ? random.integer(2, 5) : 1;
+      const requests: Request[] = [];
+      const responses: Response[] = [];
+      const drafts: Draft[] = [];
+      for (let i = 0; i < burst; i++, depth++) {
+        const tx = ++this.calls;
+        const request = this.messages.request(tx, session);
+        const response = this.messages.response(tx, session, request, mirror.nowUs);
+        requests.push(request);
+        responses.push(response);
+        const { method, target } = request;
+        drafts.push(draft(ends, depth, { tx, method, target, status: response.status, request: request.truth, response: response.truth }));
+      }
+      if (burst === 1 && requests[0].expectsContinue) yield* this.sendAfterContinue(connection, requests[0], drafts[0]);
+      else yield* this.sendMessages(connection, false, requests, drafts);
+      yield* this.sendMessages(connection, true, responses, drafts);
+      for (const call of drafts) this.truth.add(call);
+    }
+  }
+
+  /** All streams of a connection of HTTP/2. */
+  private *streamsOf(connection: Connection, ends: Ends, maker: Http2Maker): Generator<undefined> {
+    const drafts = new Map<Http2Call, Draft>();
+    let depth = 0;
+    const writes = maker.connection(
+      () => ++this.calls,
+      () => this.full,
+      () => this.mirror.nowUs,
+    );
+    for (const { fromServer, bytes, parts, begun, over } of writes) {
+      for (const call of begun) drafts.set(call, draft(ends, ++depth, call));
+      const sent: Part[] = parts.map(({ call, at, end }) => ({ call: drafts.get(call) as Draft, at, headEnd: at, end }));
+      yield* this.send(connection, fromServer, bytes, sent);
+      for (const call of over) {
+        this.truth.add(drafts.get(call) as Draft);
+        drafts.delete(call);
+      }
+    }
+  }
+
   /** Addresses, ports and tap of the connection of that number, counted from 0. Concurrent ones never have the same. */
-  private ends(number: number): Pick<CallTruth, 'client' | 'clientPort' | 'server' | 'serverPort'> & { tap: Tap } {
+  private ends(number: number): Ends {
     const { options, random } = this;
     const place = options.overlappingAddresses ? Math.floor(number / VNIS) : number;
     const ipv6 = random.chance(options.ipv6Share);
