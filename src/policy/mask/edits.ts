@@ -192,14 +192,16 @@ export function cutPlaces(n: number, found: number): void {
   foundCount = found;
 }
 
-/** From place `first` on, places count from what `startOf` gives for them. */
-export function adjustPlaces(first: number, startOf: (at: number) => number): void {
-  for (let i = first; i < placesCount; i++) {
-    const r = PLACE_ROW * i;
-    const start = startOf(places[r + 4]);
-    places[r + 4] -= start;
-    places[r + 5] -= start;
-  }
+/** Where place number `i` begins in the masked text. */
+export function placeAt(i: number): number {
+  return places[PLACE_ROW * i + 4];
+}
+
+/** Place number `i` counts from `start` on. */
+export function movePlace(i: number, start: number): void {
+  const r = PLACE_ROW * i;
+  places[r + 4] -= start;
+  places[r + 5] -= start;
 }
 
 /** What is known for the report: rows of PLACE_ROW words, how many, and how much was found in all. */

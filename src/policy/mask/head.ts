@@ -15,7 +15,7 @@ import { raise, weird } from '../../base/weird.ts';
 import * as t from '../../http/transaction.ts';
 import { locateTarget, target } from '../../normalise/target.ts';
 import { hasOpenCookie, startCookies } from './cookies.ts';
-import { adjustPlaces, applyEdits, beginEdits, closedFrom, editsAsked, hasEdits, nextEditAt, placesNoted, shiftOf } from './edits.ts';
+import { applyEdits, beginEdits, closedFrom, editsAsked, hasEdits, movePlace, nextEditAt, placeAt, placesNoted, shiftOf } from './edits.ts';
 import { pushName, resetField } from './field.ts';
 import { maskQuery } from './form.ts';
 import { kindOfField, maskValueOf, OTHER } from './header-value.ts';
@@ -264,11 +264,16 @@ function copyBlock(block: number, length: number, table: number, n: number, to: 
  */
 function adjustFields(before: number, block: number, length: number, n: number, methodEnd: number, textAt: number): void {
   const table = t.fieldTable(block, length);
+  const places = placesNoted();
   let field = -1;
-  adjustPlaces(before, (at) => {
+  for (let i = before; i < places; i++) {
+    const at = placeAt(i);
     while (field + 1 < n && W[table + 2 * (field + 1)] >>> 16 <= at) field++;
-    if (field < 0) return at < methodEnd ? 0 : textAt;
+    if (field < 0) {
+      movePlace(i, at < methodEnd ? 0 : textAt);
+      continue;
+    }
     const valueAt = W[table + 2 * field + 1] >>> 16;
-    return at < valueAt ? W[table + 2 * field] >>> 16 : valueAt;
-  });
+    movePlace(i, at < valueAt ? W[table + 2 * field] >>> 16 : valueAt);
+  }
 }

@@ -93,9 +93,10 @@ export function maskPath(at: number, end: number): void {
   }
 }
 
-/** Without digits: ids are no names, and each comes once. */
+/** Without digits, or as short as v2: ids are no names, and each comes once. */
 function isWord(at: number, end: number): boolean {
   if (end - at >= TOKEN_BYTES_MIN || nestingNow() > 0) return false;
+  if (end - at < 3) return true;
   for (let p = at; p < end; p++) if (B[p] >= 48 && B[p] <= 57) return false;
   return true;
 }
