@@ -18,16 +18,35 @@ import {
 } from '@grpc/grpc-js';
 import { buildSchema } from 'graphql';
 import { createHandler } from 'graphql-http/lib/use/http2';
-import { type ClientLog, call, follow, type Recording } from './http2-node-peers.ts';
+import { type ClientLog, call, follow, numbered, type Recording } from './http2-node-peers.ts';
+import { field, proto } from './protobuf.ts';
 import { RecordingProxy } from './recording-proxy.ts';
 
-/** What the client of gRPC says of a call. */
+/** What the client of gRPC says of a call, which is the one with this `x-call`. */
 export interface GrpcLog {
+  readonly id: string;
   readonly method: string;
   readonly code: number;
-  readonly sent: number;
-  readonly received: number;
+  readonly sent: readonly Buffer[];
+  readonly received: readonly Buffer[];
 }
+
+/** What orders are made of, by their bytes in base64. */
+const orders = new Map<string, object>();
+
+/** Bytes of a message of Protocol Buffers with a text, a number and a message in it. */
+function order(n: number, noteBytes: number): Buffer {
+  const [name, note] = [`order é ${n}`, numbered(noteBytes, 'note').toString()];
+  const message = proto(field(1, name), field(2, n + 1), field(3, proto(field(1, note), field(2, true))));
+  orders.set(message.toString('base64'), { 1: name, 2: n + 1, 3: { 1: note, 2: 1 } });
+  return message;
+}
+
+/** What a message is to those who know what it was made of; base64 when it is no message of Protocol Buffers. */
+export const meaningOf = (message: Buffer): unknown => {
+  const text = message.toString('base64');
+  return message.length === 0 ? {} : (orders.get(text) ?? text);
+};
 
 const SERVICE = '/shop.v1.Orders';
 const same = (message: Buffer): Buffer => message;
@@ -68,7 +87,8 @@ function makeServer(): Server {
       }
     },
     list: (asked: ServerWritableStream<Buffer, Buffer>) => {
-      for (let i = 0; i < 30; i++) asked.write(Buffer.concat([asked.request, Buffer.alloc(i * 40, i)]));
+      // Wire type 7, which there is not: all but the first are no messages of Protocol Buffers.
+      for (let i = 0; i < 30; i++) asked.write(Buffer.concat([asked.request, Buffer.alloc(i * 40, 8 * (i % 16) + 7)]));
       asked.end(trailers('list'));
     },
     put: (asked: ServerReadableStream<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => {
@@ -103,7 +123,7 @@ function followStreams(logs: Promise<ClientLog>[]): () => void {
         bytes += data.length;
         return write(data, ...rest);
       }) as typeof stream.write;
-      logs.push(follow(stream, 0).then((log) => ({ ...log, requestBytes: bytes })));
+      logs.push(follow(stream).then(({ requestContent: _q, responseContent: _s, ...log }) => ({ ...log, requestBytes: bytes })));
       return stream;
     };
     return session;
@@ -114,67 +134,90 @@ function followStreams(logs: Promise<ClientLog>[]): () => void {
   };
 }
 
-const message = (n: number): Buffer => Buffer.alloc(n, `message ${n} `);
+/** Not a message of Protocol Buffers. */
+const raw = (n: number): Buffer => numbered(n, 'message');
 
 /** Calls of each kind; each resolves when the client has its status. */
 function grpcCalls(client: Client): Promise<GrpcLog>[] {
-  const metadata = (kind: string): Metadata => {
+  let calls = 0;
+  const metadata = (kind: string, id: string): Metadata => {
     const all = new Metadata();
     all.set('x-kind', kind);
+    all.set('x-call', id);
     all.set('authorization', 'Bearer secret');
     all.set('x-trace-bin', Buffer.from(kind));
     return all;
   };
-  const unary = (kind: string, size: number, deadlineMs?: number): Promise<GrpcLog> =>
+  const logOf = (method: string): { id: string; method: string; code: number; sent: Buffer[]; received: Buffer[] } => ({
+    id: String(calls++),
+    method,
+    code: -1,
+    sent: [],
+    received: [],
+  });
+  const unary = (kind: string, message: Buffer, deadlineMs?: number): Promise<GrpcLog> =>
     new Promise((resolve) => {
-      let received = 0;
+      const log = logOf(definition.get.path);
       const options = deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
+      log.sent.push(message);
       client
-        .makeUnaryRequest(definition.get.path, same, same, message(size), metadata(kind), options, (_error, answer) => {
-          received = answer === undefined ? 0 : 1;
+        .makeUnaryRequest(log.method, same, same, message, metadata(kind, log.id), options, (_error, answer) => {
+          if (answer !== undefined) log.received.push(answer);
         })
-        .on('status', ({ code }) => setImmediate(() => resolve({ method: definition.get.path, code, sent: 1, received })));
+        .on('status', ({ code }) => setImmediate(() => resolve({ ...log, code })));
     });
   const list = (): Promise<GrpcLog> =>
     new Promise((resolve) => {
-      const call = client.makeServerStreamRequest(definition.list.path, same, same, message(20), metadata('list'));
-      let received = 0;
-      call.on('data', () => received++);
+      const log = logOf(definition.list.path);
+      log.sent.push(order(calls, 20));
+      const call = client.makeServerStreamRequest(log.method, same, same, log.sent[0], metadata('list', log.id));
+      call.on('data', (message: Buffer) => log.received.push(message));
       call.on('error', () => undefined);
-      call.on('status', ({ code }) => resolve({ method: definition.list.path, code, sent: 1, received }));
+      call.on('status', ({ code }) => resolve({ ...log, code }));
     });
-  const put = (count: number): Promise<GrpcLog> =>
+  const put = (count: number, make: (i: number) => Buffer): Promise<GrpcLog> =>
     new Promise((resolve) => {
-      let received = 0;
-      const call = client.makeClientStreamRequest(definition.put.path, same, same, metadata('put'), (_error, answer) => {
-        received = answer === undefined ? 0 : 1;
+      const log = logOf(definition.put.path);
+      const call = client.makeClientStreamRequest(log.method, same, same, metadata('put', log.id), (_error, answer) => {
+        if (answer !== undefined) log.received.push(answer);
       });
-      call.on('status', ({ code }) => setImmediate(() => resolve({ method: definition.put.path, code, sent: count, received })));
-      for (let i = 0; i < count; i++) call.write(message(i * 30));
+      call.on('status', ({ code }) => setImmediate(() => resolve({ ...log, code })));
+      for (let i = 0; i < count; i++) {
+        log.sent.push(make(i));
+        call.write(log.sent[i]);
+      }
       call.end();
     });
   const talk = (count: number, cancels: boolean): Promise<GrpcLog> =>
     new Promise((resolve) => {
-      const call = client.makeBidiStreamRequest(definition.talk.path, same, same, metadata('talk'));
-      let received = 0;
-      call.on('data', () => {
-        received++;
-        if (cancels && received === 3) call.cancel();
-        else if (received < count) call.write(message(received * 10));
+      const log = logOf(definition.talk.path);
+      const call = client.makeBidiStreamRequest(log.method, same, same, metadata('talk', log.id));
+      const say = (): void => {
+        const message = order(log.sent.length, log.sent.length * 10);
+        log.sent.push(message);
+        call.write(message);
+      };
+      call.on('data', (message: Buffer) => {
+        log.received.push(message);
+        if (cancels && log.received.length === 3) call.cancel();
+        else if (log.received.length < count) say();
         else call.end();
       });
       call.on('error', () => undefined);
-      call.on('status', ({ code }) => resolve({ method: definition.talk.path, code, sent: received, received }));
-      call.write(message(5));
+      call.on('status', ({ code }) => resolve({ ...log, code }));
+      say();
     });
   return [
-    ...Array.from({ length: 20 }, (_, i) => unary(i % 3 === 0 ? 'headed' : 'plain', i * 50)),
-    unary('missing', 10),
-    unary('slow', 10, 100),
-    unary('plain', 100_000),
+    ...Array.from({ length: 17 }, (_, i) => unary(i % 3 === 0 ? 'headed' : 'plain', i === 0 ? raw(0) : order(i, i * 50))),
+    unary('plain', raw(700)),
+    unary('missing', order(20, 10)),
+    unary('slow', order(21, 10), 100),
+    unary('plain', order(22, 100_000)),
+    unary('plain', raw(100_000)),
     list(),
     list(),
-    put(25),
+    put(25, (i) => raw(i * 30)),
+    put(60, (i) => order(i, i * 5)),
     talk(12, false),
     talk(12, true),
   ];
@@ -210,6 +253,8 @@ export interface OperationLog {
   readonly target: string;
   readonly type: string;
   readonly name?: string;
+  /** Not there when it is an error. */
+  readonly answer?: unknown;
 }
 
 const schema = buildSchema(`
@@ -226,9 +271,9 @@ export async function recordGraphql(): Promise<Recording & { readonly operations
   const proxy = await RecordingProxy.open((server.address() as AddressInfo).port);
   const client = http2.connect(`http://127.0.0.1:${proxy.port}`);
   const operations: OperationLog[] = [];
-  const post = (place: number, type: string, name: string | undefined, query: string, variables: object): Promise<ClientLog> => {
-    const target = `/graphql?call=${place}`;
-    operations.push({ target, type, ...(name !== undefined && { name }) });
+  const post = (type: string, name: string | undefined, query: string, variables: object, answer: unknown): Promise<ClientLog> => {
+    const target = `/graphql?call=${operations.length}`;
+    operations.push({ target, type, ...(name !== undefined && { name }), answer });
     const body = Buffer.from(JSON.stringify({ query, variables, ...(name !== undefined && { operationName: name }) }));
     return call(client, {
       headers: { ':path': target, ':method': 'POST', 'content-type': 'application/json', accept: 'application/json' },
@@ -239,18 +284,18 @@ export async function recordGraphql(): Promise<Recording & { readonly operations
     const item = 'query Item($id: ID!) { item(id: $id) }';
     const pay = 'mutation Pay($card: String!) { pay(card: $card) }';
     const get = `/graphql?query=${encodeURIComponent('query Look { item(id: 5) }')}`;
-    operations.push({ target: get, type: 'query', name: 'Look' });
+    const looked = { type: 'query', name: 'Look', answer: { data: { item: 'item 5' } } };
     const calls = await Promise.all([
-      ...Array.from({ length: 10 }, (_, i) => post(i, 'query', 'Item', item, { id: String(i) })),
-      post(10, 'mutation', 'Pay', pay, { card: '4111111111111111' }),
-      post(11, 'mutation', 'Pay', `${item} ${pay}`, { card: '1' }),
-      post(12, 'query', undefined, '{ item(id: 1) }', {}),
-      post(13, 'query', 'Wrong', 'query Wrong { nothing }', {}),
+      ...Array.from({ length: 10 }, (_, i) => post('query', 'Item', item, { id: String(i) }, { data: { item: `item ${i}` } })),
+      post('mutation', 'Pay', pay, { card: '4111111111111111' }, { data: { pay: true } }),
+      post('mutation', 'Pay', `${item} ${pay}`, { card: '1' }, { data: { pay: true } }),
+      post('query', undefined, '{ item(id: 1) }', {}, { data: { item: 'item 1' } }),
+      post('query', 'Wrong', 'query Wrong { nothing }', {}, undefined),
       call(client, { headers: { ':path': get, accept: 'application/json' } }),
     ]);
     await new Promise<void>((resolve) => client.close(resolve));
     await proxy.idle();
-    return { name: 'graphql-http', connections: proxy.connections, calls, operations };
+    return { name: 'graphql-http', connections: proxy.connections, calls, operations: [...operations, { target: get, ...looked }] };
   } finally {
     client.destroy();
     await proxy.close();

@@ -15,12 +15,16 @@ export interface ClientLog {
   readonly requestHeaders: readonly Field[];
   readonly requestTrailers: readonly Field[];
   readonly requestBytes: number;
+  /** What the client sent. Not there when it is messages of gRPC. */
+  readonly requestContent?: Buffer;
   /** null: there was no answer. */
   status: number | null;
   responseHeaders: readonly Field[];
   /** Not there when the client does not say them. */
   responseTrailers?: readonly Field[];
   responseBytes: number;
+  /** What the client made of the body: without a content-coding. Not there when it is messages of gRPC. */
+  responseContent?: Buffer;
   wasReset: boolean;
 }
 
@@ -44,16 +48,31 @@ export function fieldsOfObject(headers: http2.OutgoingHttpHeaders): Field[] {
     .flatMap(([name, value]) => [value].flat().map((one): Field => [name.toLowerCase(), String(one)]));
 }
 
+/** Content that is different at every place. */
+export function numbered(bytes: number, name: string): Buffer {
+  const lines: string[] = [];
+  for (let length = 0; length < bytes; length += lines[lines.length - 1].length) lines.push(`${name} ${lines.length}\n`);
+  return Buffer.from(lines.join('')).subarray(0, bytes);
+}
+
+const NOTHING = Buffer.alloc(0);
+
 /** Follows a stream of a client to its end. */
-export function follow(stream: http2.ClientHttp2Stream, requestBytes: number, requestTrailers: readonly Field[] = []): Promise<ClientLog> {
+export function follow(
+  stream: http2.ClientHttp2Stream,
+  requestContent: Buffer = NOTHING,
+  requestTrailers: readonly Field[] = [],
+): Promise<ClientLog> {
   const sent = stream.sentHeaders ?? {};
+  const parts: Buffer[] = [];
   const log: ClientLog = {
     method: String(sent[':method']),
     target: String(sent[':path']),
     authority: String(sent[':authority']),
     requestHeaders: fieldsOfObject(sent),
     requestTrailers,
-    requestBytes,
+    requestBytes: requestContent.length,
+    requestContent,
     status: null,
     responseHeaders: [],
     responseTrailers: [],
@@ -71,11 +90,13 @@ export function follow(stream: http2.ClientHttp2Stream, requestBytes: number, re
   });
   stream.on('data', (data: Buffer) => {
     log.responseBytes += data.length;
+    parts.push(data);
   });
   stream.on('error', () => undefined);
   return new Promise((resolve) =>
     stream.on('close', () => {
       log.wasReset = stream.rstCode !== 0;
+      log.responseContent = Buffer.concat(parts);
       resolve(log);
     }),
   );
@@ -93,7 +114,7 @@ export interface Ask {
 export function call(client: http2.ClientHttp2Session, { headers, body, trailers, cancel }: Ask): Promise<ClientLog> {
   const hasBody = body !== undefined || trailers !== undefined;
   const stream = client.request(headers, { endStream: !hasBody, waitForTrailers: trailers !== undefined });
-  const done = follow(stream, body?.length ?? 0, Object.entries(trailers ?? {}));
+  const done = follow(stream, body, Object.entries(trailers ?? {}));
   stream.on('wantTrailers', () => stream.sendTrailers(trailers ?? {}));
   if (hasBody) stream.end(body);
   if (cancel === 'at once') stream.once('ready', () => setImmediate(() => stream.close(http2.constants.NGHTTP2_CANCEL)));
@@ -114,7 +135,7 @@ export function serve(stream: http2.ServerHttp2Stream, headers: http2.IncomingHt
     if (kind === 'status') stream.respond({ ...own, ':status': Number(amount) }, { endStream: true });
     else if (kind === 'bytes') {
       stream.respond({ ...own, 'content-length': amount });
-      stream.end(Buffer.alloc(Number(amount), path));
+      stream.end(numbered(Number(amount), path));
     } else if (kind === 'hints') {
       stream.additionalHeaders({ ':status': 103, link: '</style.css>; rel=preload' });
       stream.additionalHeaders({ ':status': 103, link: '</more.css>; rel=preload' });
@@ -135,7 +156,7 @@ export function serve(stream: http2.ServerHttp2Stream, headers: http2.IncomingHt
           if (error !== null) return;
           pushed.on('error', () => undefined);
           pushed.respond({ ':status': 200, 'content-type': 'text/css', 'x-call': name });
-          pushed.end(name.repeat(500));
+          pushed.end(numbered(500 * name.length, name));
         });
       }
       stream.respond(own);
@@ -168,7 +189,7 @@ export async function recordNode(
   client.on('error', () => undefined);
   const pushed: Promise<ClientLog>[] = [];
   client.on('stream', (stream, headers, _flags, raw?: readonly string[]) => {
-    const log = follow(stream, 0).then((seen) => ({
+    const log = follow(stream).then((seen) => ({
       ...seen,
       method: String(headers[':method']),
       target: String(headers[':path']),
@@ -214,7 +235,7 @@ export function someAsk(random: Random, id: string, bodyBytesMax = 3000): Ask {
       ...(random.chance(0.4) && { cookie: ['session=abc', `theme=${random.pick(words)}`, `n=${random.integer(0, 99)}`] }),
       ...(random.chance(0.3) && { [`x-${random.pick(words)}`]: random.pick(words) }),
     },
-    ...(isPost && { body: Buffer.alloc(bytes, `${id} `) }),
+    ...(isPost && { body: numbered(bytes, id) }),
     ...(isPost && random.chance(0.2) && { trailers: { 'x-digest': random.pick(words), 'x-id': id } }),
   };
 }
@@ -244,7 +265,7 @@ export async function recordNodeShapes(seed: number): Promise<Recording[]> {
         client,
         [
           { headers: { ':path': '/bytes/250000?id=1', 'x-first': 'one' } },
-          { headers: { ':path': '/echo?id=2', ':method': 'POST' }, body: Buffer.alloc(200_000, 'abc') },
+          { headers: { ':path': '/echo?id=2', ':method': 'POST' }, body: numbered(200_000, 'abc') },
           { headers: { ':path': '/bytes/90000?id=3' } },
           ...asksOf(random, 10),
         ],

@@ -1,12 +1,12 @@
 /** The programs of nghttp2, and curl, talk over a proxy that writes down the bytes; what they print of each call is read again. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts } from './free-ports.ts';
-import { type ClientLog, type Recording, serve } from './http2-node-peers.ts';
+import { type ClientLog, numbered, type Recording, serve } from './http2-node-peers.ts';
 import type { Field } from './http2-truth.ts';
 import { RecordingProxy } from './recording-proxy.ts';
 
@@ -14,7 +14,9 @@ const LIMIT_MS = 20_000;
 const TRIES = 200;
 const TRY_EVERY_MS = 25;
 
-type Log = { -readonly [K in keyof ClientLog]: ClientLog[K] } & { requestHeaders: Field[]; responseHeaders: Field[] };
+type Log = { -readonly [K in keyof ClientLog]-?: ClientLog[K] } & { requestHeaders: Field[]; responseHeaders: Field[] };
+
+const NOTHING = Buffer.alloc(0);
 
 function emptyLog(): Log {
   return {
@@ -24,10 +26,12 @@ function emptyLog(): Log {
     requestHeaders: [],
     requestTrailers: [],
     requestBytes: 0,
+    requestContent: NOTHING,
     status: null,
     responseHeaders: [],
     responseTrailers: [],
     responseBytes: 0,
+    responseContent: NOTHING,
     wasReset: false,
   };
 }
@@ -44,21 +48,44 @@ const fieldIn = (line: string): Field => {
   return at < 0 ? [line.slice(0, line.indexOf(':', 1)), ''] : [line.slice(0, at), line.slice(at + 2)];
 };
 
-/** What `nghttp -v` prints: frames in the order in which it sent and received them. */
-export function readNghttp(text: string): ClientLog[] {
+/** A line of nghttp's log, with those below it that belong to it. */
+const ENTRY = /\[ *\d+\.\d{3}\] .*\n(?: {10}.*\n)*/g;
+
+/**
+ * What `nghttp -v` prints, as Latin-1: frames in the order in which it sent and received them. What DATA brings stands before the line
+ * of its frame, and lines of what is sent may stand within it.
+ *
+ *   <html>an index</html>[  0.001] recv DATA frame <length=121, flags=0x08, stream_id=13>
+ *             ; PADDED
+ *
+ * `upload` is what it was to send with each request.
+ */
+export function readNghttp(text: string, upload: Buffer): ClientLog[] {
   const logs = new Map<string, Log>();
   const of = (stream: string): Log => {
     const log = logs.get(stream) ?? emptyLog();
     logs.set(stream, log);
     return log;
   };
-  const lines = text.split('\n');
+  const lines: string[] = [];
+  /** By the line that follows. */
+  const contents = new Map<number, string>();
+  let textAt = 0;
+  for (const entry of text.matchAll(ENTRY)) {
+    contents.set(lines.length, text.slice(textAt, entry.index));
+    lines.push(...entry[0].slice(0, -1).split('\n'));
+    textAt = entry.index + entry[0].length;
+  }
   let received: Field[] = [];
+  let content = '';
   let fieldsOf: ((field: Field) => void) | undefined;
   const upgrade = /HTTP Upgrade request\n(\S+) (\S+) HTTP\/1.1\r?\n([\s\S]*?)\r?\n\r?\n/.exec(text);
   if (upgrade !== null)
     Object.assign(of('1'), { method: upgrade[1], target: upgrade[2], requestHeaders: upgrade[3].split(/\r?\n/).map(fieldIn) });
   for (const [i, line] of lines.entries()) {
+    content += contents.get(i) ?? '';
+    const brought = content;
+    if (/^\[ *[\d.]+\] recv/.test(line)) content = '';
     const frame = /^\[ *[\d.]+\] (send|recv) ([A-Z_]+) frame <length=(\d+), flags=0x(\w+), stream_id=(\d+)>/.exec(line);
     if (frame !== null) {
       fieldsOf = undefined;
@@ -87,8 +114,13 @@ export function readNghttp(text: string): ClientLog[] {
       } else if (type === 'DATA') {
         const padding = Number.parseInt(flags, 16) & 8 ? Number(/padlen=(\d+)/.exec(lines[i + 1] + lines[i + 2])?.[1] ?? 0) : 0;
         const bytes = Number(frame[3]) - padding;
-        if (verb === 'send') log.requestBytes += bytes;
-        else log.responseBytes += bytes;
+        if (verb === 'send') {
+          log.requestBytes += bytes;
+          log.requestContent = upload.subarray(0, log.requestBytes);
+        } else {
+          log.responseBytes += bytes;
+          log.responseContent = Buffer.concat([log.responseContent, Buffer.from(brought, 'latin1')]);
+        }
       } else if (type === 'RST_STREAM') log.wasReset = true;
       continue;
     }
@@ -97,13 +129,25 @@ export function readNghttp(text: string): ClientLog[] {
     else if (/^\[/.test(line)) fieldsOf = undefined;
     else if (fieldsOf !== undefined && /^ {10}[^ ;(]/.test(line)) fieldsOf(fieldIn(line.slice(10)));
   }
-  return [...logs.values()].filter(({ method, status }) => method !== '' || status !== null);
+  return [...logs.values()]
+    .filter(({ method, status }) => method !== '' || status !== null)
+    .map((log): ClientLog => {
+      if (log.method !== 'OPTIONS') return log;
+      // What answers the OPTIONS of an upgrade is not printed.
+      const { responseContent: _, ...printed } = log;
+      return printed;
+    });
+}
+
+interface Moved {
+  readonly uploaded: Buffer;
+  readonly downloaded: Buffer;
 }
 
 /** What `curl -v` prints on standard error, of one transfer; `json` is its `-w %{json}`. */
-export function readCurl(text: string, json: string): ClientLog {
+export function readCurl(text: string, json: string, { uploaded, downloaded }: Moved): ClientLog {
   const { size_upload: requestBytes, size_download: responseBytes } = JSON.parse(json) as Record<string, number>;
-  const log = { ...emptyLog(), requestBytes, responseBytes };
+  const log = { ...emptyLog(), requestBytes, responseBytes, requestContent: uploaded, responseContent: downloaded };
   const lines = text.split(/\r?\n/);
   const isUpgraded = lines.some((line) => line.startsWith('* Received 101'));
   let response: Field[] = [];
@@ -125,8 +169,8 @@ export function readCurl(text: string, json: string): ClientLog {
 }
 
 interface Ended {
-  readonly out: string;
-  readonly err: string;
+  readonly out: Buffer;
+  readonly err: Buffer;
 }
 
 function run(command: string, args: readonly string[], limitMs = LIMIT_MS): Promise<Ended> {
@@ -137,7 +181,7 @@ function run(command: string, args: readonly string[], limitMs = LIMIT_MS): Prom
     child.stderr.on('data', (data: Buffer) => parts[1].push(data));
     child.on('error', reject);
     child.on('close', (code) => {
-      const [out, err] = parts.map((all) => Buffer.concat(all).toString());
+      const [out, err] = parts.map((all) => Buffer.concat(all));
       if (code === 0) resolve({ out, err });
       else reject(new Error(`${command} ${args.join(' ')} ended with ${code}: ${err}`));
     });
@@ -185,17 +229,19 @@ export async function startNodeServer(settings: http2.Settings = {}): Promise<Ru
   return { port: (server.address() as AddressInfo).port, close: () => new Promise((resolve) => server.close(() => resolve())) };
 }
 
+/** What a server of nghttp2 has. */
+export const servedFiles: ReadonlyMap<string, Buffer> = new Map([
+  ['index.html', Buffer.from('<html>an index</html>')],
+  ['style.css', numbered(3000, 'p { }')],
+  ['large.bin', numbered(120_000, 'large')],
+  ['question.txt', numbered(25_000, 'question')],
+  ['empty.txt', NOTHING],
+]);
+
 /** A server of nghttp2, and the folder that it serves. */
 export async function startNghttpd(options: readonly string[] = []): Promise<Running & { readonly folder: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'earshot-nghttpd-'));
-  const files: readonly [string, Buffer][] = [
-    ['index.html', Buffer.from('<html>an index</html>')],
-    ['style.css', Buffer.alloc(3000, 'p { } ')],
-    ['large.bin', Buffer.alloc(120_000, 'large ')],
-    ['question.txt', Buffer.alloc(25_000, 'question ')],
-    ['empty.txt', Buffer.alloc(0)],
-  ];
-  for (const [name, content] of files) writeFileSync(join(folder, name), content);
+  for (const [name, content] of servedFiles) writeFileSync(join(folder, name), content);
   const own = ['--no-tls', '--address=127.0.0.1', '--workers=1', `--htdocs=${folder}`, '--echo-upload'];
   try {
     const server = await start('nghttpd', (port) => [...own, ...options, String(port)]);
@@ -236,14 +282,28 @@ export async function recordWith(name: string, server: Running, talk: (port: num
   }
 }
 
+const DATA = '--data=';
+
 export async function nghttp(options: readonly string[], urls: readonly string[]): Promise<ClientLog[]> {
-  const { out } = await run('nghttp', ['--verbose', '--null-out', ...options, ...urls]);
-  return readNghttp(out);
+  const { out } = await run('nghttp', ['--verbose', ...options, ...urls]);
+  const file = options.find((option) => option.startsWith(DATA))?.slice(DATA.length);
+  return readNghttp(out.toString('latin1'), file === undefined ? NOTHING : readFileSync(file));
 }
 
 export async function curl(options: readonly string[], url: string): Promise<ClientLog> {
-  const { out, err } = await run('curl', ['--silent', '--verbose', '--output', '/dev/null', '--write-out', '%{json}', ...options, url]);
-  return readCurl(err, out);
+  const folder = mkdtempSync(join(tmpdir(), 'earshot-curl-'));
+  const output = join(folder, 'output');
+  const of = (name: string): string | undefined => (options.includes(name) ? options[options.indexOf(name) + 1] : undefined);
+  try {
+    const { out, err } = await run('curl', ['--silent', '--verbose', '--output', output, '--write-out', '%{json}', ...options, url]);
+    const file = of('--upload-file');
+    const uploaded = file === undefined ? Buffer.from(of('--data') ?? '') : readFileSync(file);
+    // With --head, curl writes the head there. Without a body, nothing.
+    const downloaded = options.includes('--head') || !existsSync(output) ? NOTHING : readFileSync(output);
+    return readCurl(err.toString(), out.toString(), { uploaded, downloaded });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 export interface Load {
@@ -254,7 +314,7 @@ export interface Load {
 }
 
 export async function h2load(options: readonly string[], urls: readonly string[]): Promise<Load> {
-  const { out } = await run('h2load', [...options, ...urls]);
+  const out = (await run('h2load', [...options, ...urls])).out.toString();
   const requests = Number(/requests: (\d+) total, \d+ started, \d+ done, (\d+) succeeded/.exec(out)?.[2]);
   const statuses = Object.fromEntries([...out.matchAll(/(\d+) ([2345])xx/g)].map(([, count, digit]) => [digit, Number(count)]));
   const dataBytes = Number(/\((\d+)\) data/.exec(out)?.[1]);
