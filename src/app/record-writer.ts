@@ -23,8 +23,9 @@ import { packetTimeUs } from '../base/clock.ts';
 import { counter, counts } from '../base/counters.ts';
 import type { Settings } from '../base/settings.ts';
 import { PORTS, ROW_SHIFT, rows } from '../flow/flow-table.ts';
-import { C_FLOW, C_SOCKET, CALL_SHIFT, calls } from '../http/transaction.ts';
+import { C_CAUSES, C_FLOW, C_GRPC, C_SOCKET, CALL_SHIFT, calls } from '../http/transaction.ts';
 import type { ApiCall } from '../normalise/api-call.ts';
+import { countGrpc } from '../normalise/call-grpc.ts';
 import { DUPLICATE, forget, judge, nextDue, park, resetDuplicates, WAIT } from '../normalise/duplicates.ts';
 import { encodeCall, lastSequence, RECORD_BYTES_MAX, resetEncoder } from '../normalise/encode.ts';
 import { type Closing, closingOf, encodeClosing, idPrefix } from '../normalise/encode-closing.ts';
@@ -113,6 +114,8 @@ export class RecordWriter {
   readonly #idPrefix: Literal;
   /** By the row of the call. */
   readonly #reported = new Map<number, Reported>();
+  /** Calls of gRPC that are still open and no copies, by their rows: they are counted by status when they are over. */
+  readonly #openGrpc = new Set<number>();
   readonly #index = new Int32Array(INDEX_WORDS * (FLUSH_BYTES / RECORD_BYTES_MIN + 2));
   #at = START;
   /** Records since the last flush, and of the whole run. */
@@ -175,11 +178,14 @@ export class RecordWriter {
   take(call: number): void {
     if (!this.#isOnPort(call)) return;
     this.releaseDue();
-    const verdict = judge(call);
+    // A handshake does not wait for a better copy, because records of its messages follow.
+    const k = call << CALL_SHIFT;
+    const verdict = judge(call, K[k + C_SOCKET] > 0 && K[k + C_CAUSES] !== 0);
     if (verdict === DUPLICATE) return;
+    countGrpc(call);
     const routes = this.#encodeRouted(call);
     if (routes === 0) return;
-    if (K[(call << CALL_SHIFT) + C_SOCKET] > 0) this.#sockets.begin(call, this.#at, this.#end, routes, this.#nextRouting);
+    if (K[k + C_SOCKET] > 0) this.#sockets.begin(call, this.#at, this.#end, routes, this.#nextRouting);
     if (verdict === WAIT) {
       const record = Buffer.from(B.subarray(this.#at, this.#end));
       this.#parkedRoutings.set(record, this.#nextRouting);
@@ -194,6 +200,7 @@ export class RecordWriter {
     if (!this.#isOnPort(call)) return;
     this.releaseDue();
     if (judge(call, true) === DUPLICATE) return;
+    if (K[(call << CALL_SHIFT) + C_GRPC] !== 0) this.#openGrpc.add(call);
     const routes = this.#encodeRouted(call);
     if (routes === 0) return;
     this.#reported.set(call, { sequence: lastSequence(), routes, routing: this.#nextRouting });
@@ -202,6 +209,7 @@ export class RecordWriter {
 
   /** A call that was taken while it was open is over. */
   takeClosing(call: number): void {
+    if (this.#openGrpc.delete(call)) countGrpc(call);
     const reported = this.#reported.get(call);
     if (reported === undefined) {
       C[T_CLOSING_ALONE]++;

@@ -94,7 +94,7 @@ export function callsParked(): number {
   return n;
 }
 
-/** What to do with a call. One that is still open does not wait: of its copies the first is kept. */
+/** What to do with a call. One that is still open, or that more records follow, does not wait: of its copies the first is kept. */
 export function judge(call: number, isOpen = false): number {
   requestCell = responseCell = NO_CELL;
   if (windowMs === 0 || SEVERAL[0] === 0) return PASS;

@@ -6,7 +6,10 @@
  *
  * A message that may refer to earlier ones is inflated whole, because the next one may refer to it. One that stands alone is
  * inflated as far as it is kept. Messages are opened in their order, each once; one that is not opened is passed by
- * `passMessage`. Limit: INFLATED_BYTES_MAX of a message.
+ * `passMessage`.
+ *
+ * Limits: INFLATED_BYTES_MAX of a message; and of all messages of a direction, so that work stays in proportion to what was sent:
+ * INFLATED_RATIO times the compressed bytes and FREE_BYTES a message, with SURPLUS_BYTES_MAX more at a time.
  */
 import { bytes } from '../base/arena.ts';
 import type { Settings } from '../base/settings.ts';
@@ -21,6 +24,11 @@ const F = finishedMessage;
 const W_CORRUPT = weird('http.websocket.inflate_corrupt');
 const W_INFLATED = weird('limit.http.websocket_inflated');
 const INFLATED_BYTES_MAX = 1 << 20;
+/** Much that repeats compresses 20 to 60 times; deflate itself ends at 1032. */
+const INFLATED_RATIO = 64;
+/** Small messages that say nearly the same compress even more, and cost little. */
+const FREE_BYTES = 4096;
+const SURPLUS_BYTES_MAX = 4 << 20;
 /** Room that `openMessage` needs. */
 export const OPENED_MESSAGE_BYTES_MAX: number = WINDOW_BYTES + INFLATED_BYTES_MAX;
 
@@ -93,6 +101,9 @@ function inflate(message: FinishedMessage, side: Side, room: number): void {
   else if (status === CORRUPT || (!message.isCut && status !== OUTPUT_FULL)) raise(W_CORRUPT);
   else if (status === OUTPUT_FULL && side.takesOver) raise(W_INFLATED);
   if (!side.takesOver) return;
-  if (!isWhole) side.lose(message.sequence + 1, message.kind & INCOMPLETE ? BY_HOLE : BY_LIMIT);
+  side.surplusBytes = Math.max(0, side.surplusBytes + n - FREE_BYTES - INFLATED_RATIO * message.keptBytes);
+  const isTooMuch = isWhole && side.surplusBytes > SURPLUS_BYTES_MAX;
+  if (isTooMuch) raise(W_INFLATED);
+  if (!isWhole || isTooMuch) side.lose(message.sequence + 1, message.kind & INCOMPLETE ? BY_HOLE : BY_LIMIT);
   else if (!keepWindow(side, room, to + n)) side.lose(message.sequence + 1, BY_LIMIT);
 }

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { Turn } from '../../test/support/conversation.ts';
 import { Deflater } from '../../test/support/deflater.ts';
 import { contentOf, type MessageRunOptions, runMessages } from '../../test/support/message-run.ts';
+import { ethernet, ipv4, udp, vxlan } from '../../test/support/packets.ts';
 import { settingsWith, type Wire } from '../../test/support/run-pipeline.ts';
 import {
   BINARY,
@@ -250,6 +251,26 @@ test('bombs: a message that inflates to more than a mebibyte keeps its first byt
   }
 });
 
+test('bombs below the limit of a message: work stays in proportion to what was sent', () => {
+  const client = new Deflater();
+  const bombs = Array.from({ length: 40 }, () => packed(client, Buffer.alloc(1_000_000, 97)));
+  const { messages, weirds } = runMessages(packetsOf([...handshake('permessage-deflate'), fromClient(...bombs), ...bye]));
+  const opened = messages.filter(({ inflatedBytes }) => inflatedBytes === 1_000_000).length;
+  assert.ok(opened > 0 && opened < 10, `${opened} were inflated`);
+  assert.equal(messages[39].body?.unknown, 'limit');
+  assert.equal(weirds['limit.http.websocket_inflated'], 1);
+});
+
+test('small messages that say nearly the same compress a hundred times, and are read on', () => {
+  const client = new Deflater();
+  const tick = said(3).repeat(50).slice(0, 3000);
+  const ticks = Array.from({ length: 4000 }, () => packed(client, tick));
+  const { messages, weirds } = runMessages(packetsOf([...handshake('permessage-deflate'), fromClient(...ticks), ...bye]));
+  assert.equal(messages.length, 4000);
+  assert.equal(contentOf(messages[3999]).toString(), tick);
+  assert.deepEqual(weirds, {});
+});
+
 test('a compressed message that is too long keeps what fits; what cannot be inflated has a name', () => {
   const large = noise(600_000);
   const client = new Deflater();
@@ -419,4 +440,32 @@ test('changed while connections are open: to count, nothing more is kept at once
     if (i === at) setRecorder(settings);
   };
   assert.deepEqual(runMessages(packets, { websocket: { messages: 'count' }, before: later }).messages, []);
+});
+
+test('a handshake that is not whole, mirrored twice: its record does not wait for a better copy, because its messages follow', () => {
+  const [request, response] = handshake();
+  const long = request.bytes.toString().replace('\r\n\r\n', `\r\nx: ${'y'.repeat(300)}\r\n\r\n`);
+  const turns = [
+    { ...request, bytes: Buffer.from(long) },
+    response,
+    fromClient({ payload: 'hello' }),
+    fromServer({ payload: 'world' }),
+    ...bye,
+  ];
+  const mirrored = (vni: number, port: number): Wire[] =>
+    packetsOf(turns, 1400, 'client-fin', port).map(({ data, timeUs }) => ({
+      data: ethernet(ipv4(udp(vxlan(data, { vni })))),
+      timeUs: timeUs + vni,
+    }));
+  const packets = [...mirrored(3, 40_003), ...mirrored(1, 40_000), ...mirrored(2, 40_000)].sort((a, b) => a.timeUs - b.timeUs);
+  const run = runMessages(packets, { settings: settingsWith({ http: { headBytesMax: 256 }, websocket: { messages: 'body' } }) });
+  const records = run.lines.map((line) => JSON.parse(line) as { id: string; call?: string });
+  for (const [i, { call }] of records.entries()) {
+    if (call !== undefined)
+      assert.ok(
+        records.slice(0, i).some(({ id }) => id === call),
+        `${call} has no record before this one`,
+      );
+  }
+  assert.deepEqual([run.calls.length, run.messages.length, run.closings.length], [2, 2, 2]);
 });

@@ -42,6 +42,8 @@ export class Side {
   // Of open-message.ts: the last bytes of what was inflated.
   window = 0;
   windowBytes = 0;
+  /** Inflated beyond what the compressed bytes stand for. */
+  surplusBytes = 0;
   // The message under way.
   firstUs = 0;
   frames = 0;

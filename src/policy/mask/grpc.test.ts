@@ -42,6 +42,7 @@ interface Options {
   readonly type?: string;
   readonly headers?: string;
   readonly bodyBytes?: number;
+  readonly headBytesMax?: number;
   readonly shed?: number;
 }
 
@@ -69,10 +70,10 @@ function masked(body: Buffer, o: Options = {}, response?: Buffer): ApiCall {
     policy.route(call);
     return JSON.parse(bytes.toString('utf8', outputRegion.at, policy.encode(call, outputRegion.at))) as ApiCall;
   };
-  const { type = 'application/grpc', headers = '', bodyBytes = 16_384 } = o;
+  const { type = 'application/grpc', headers = '', bodyBytes = 16_384, headBytesMax = 65_000 } = o;
   const request = message(`POST /shop.Users/Login HTTP/1.1|Host: a|Content-Type: ${type}${headers}`, body);
   const record = lookAtCall({ request, response: response ?? message('HTTP/1.1 200 OK') }, look, {
-    settings: settingsWith({ http: { bodyBytes } }),
+    settings: settingsWith({ http: { bodyBytes, headBytesMax } }),
   });
   assert.ok(apiCallSchema.safeParse(record).success, JSON.stringify(record));
   return record;
@@ -173,6 +174,39 @@ test('the message of a status is masked in the trailers and in the member alike'
     assert.deepEqual([other.grpc?.status, other.grpc?.message], [5, 'no *email*']);
     assert.equal(other.response?.body.text, '{}\n{"grpc-status":"5","grpc-message":"no *email*","password":"*password*"}');
   }
+});
+
+test('a message of a status that is cut is no message: nothing of it is shown', () => {
+  const note = `card ${CARD} of ${EMAIL}`;
+  const web = (frame: Buffer): ApiCall =>
+    masked(framed(proto()), { type: 'application/grpc-web' }, message('HTTP/1.1 200 OK|Content-Type: application/grpc-web', frame));
+  for (let n = 8100; n < 8192; n++) {
+    const record = web(trailerFrame('grpc-status: 13', `x: ${'y'.repeat(n)}`, `grpc-message: ${note}`));
+    assert.ok(['card *payment-card* of *email*', undefined].includes(record.grpc?.message), record.grpc?.message);
+  }
+  const whole = trailerFrame('grpc-status: 13', `grpc-message: ${note}`);
+  for (let length = 5; length < whole.length; length++) {
+    const record = web(whole.subarray(0, length));
+    assert.equal(record.grpc?.message, undefined, `cut at ${length}`);
+    assert.equal(record.grpc?.status, length < 5 + 'grpc-status: 13\r\n'.length ? undefined : 13, `cut at ${length}`);
+  }
+  const open = framed(Buffer.from(`grpc-status: 13\r\ngrpc-message: ${note}`), 0x80);
+  assert.equal(web(open).grpc?.message, 'card *payment-card* of *email*', 'the last line of a whole frame may have no end');
+});
+
+test('and so it is in a head that is cut', () => {
+  const head = message(`HTTP/1.1 200 OK|Content-Type: application/grpc|grpc-status: 13|grpc-message: card ${CARD} of ${EMAIL}`);
+  const shown = new Set<string | undefined>();
+  for (let headBytesMax = 256; headBytesMax < 256 + head.length; headBytesMax++) {
+    const padded = Buffer.concat([
+      Buffer.from(`HTTP/1.1 200 OK\r\nx: ${'y'.repeat(200)}\r\n`),
+      head.subarray('HTTP/1.1 200 OK\r\n'.length),
+    ]);
+    const { grpc } = masked(framed(proto()), { headBytesMax }, padded);
+    shown.add(grpc?.message);
+    assert.ok(grpc?.status === undefined || grpc.status === 13, `${grpc?.status}`);
+  }
+  assert.deepEqual([...shown].sort(), ['card *payment-card* of *email*', undefined]);
 });
 
 test('where bodies and headers are left out because of overload, the counts stay', () => {

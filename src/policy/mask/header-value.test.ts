@@ -67,6 +67,15 @@ test('fields that hold URLs are walked as URLs', () => {
   assert.equal(textOf('refresh', '5; url=/?token=x'), '5; url=/?token=*token*');
 });
 
+test('user and password before a host are masked, wherever the host is', () => {
+  for (const name of ['Host', 'x-forwarded-host', 'X-Original-Host'])
+    for (const host of ['10.0.0.1', 'localhost:8080', 'shop.example']) {
+      assert.equal(textOf(name, `ann:hunter2@${host}`), `*basic-credentials*@${host}`);
+      assert.equal(textOf(name, `hunter2@${host}`), host === 'shop.example' ? '*email*' : `*basic-credentials*@${host}`);
+      assert.equal(textOf(name, host), host);
+    }
+});
+
 test('other values are looked at as text, or as the documents that they are', () => {
   assert.equal(textOf('X-User', '{"email":"ann"}'), '*email*');
   assert.equal(textOf('X-Context', base64('{"email":"ann"}')), '*email*');

@@ -7,12 +7,14 @@
  *   Link: <https://shop.example/?page=2>; rel="next"
  *   grpc-message: no%20such%20item             with its percent-coding undone
  *   trace-bin: CgNhbm4                         metadata of gRPC that is no text: masked whole
+ *   Host: ann:secret@shop.example              user and password, where somebody has sent them
  */
 import { bytes } from '../../base/arena.ts';
 import { maskCookies, maskSetCookie, startCookies } from './cookies.ts';
+import { editCount } from './edits.ts';
 import { inspectValue, nameRule, noName } from './inspect.ts';
 import { onlyReports, putUnreadable } from './put.ts';
-import { maskUrl } from './url.ts';
+import { maskAuthority, maskUrl } from './url.ts';
 import { PLAIN, URL_PATH } from './value.ts';
 
 const B = bytes;
@@ -20,6 +22,8 @@ const BLANK = 32;
 const LESS = 60;
 const GREATER = 62;
 const EQUALS = 61;
+const AT_SIGN = 64;
+const COLON = 58;
 
 export const OTHER = 0;
 const COOKIE = 1;
@@ -30,6 +34,7 @@ const CREDENTIALS = 5;
 const REFRESH = 6;
 const PERCENT_CODED = 7;
 const BYTES = 8;
+const AUTHORITY = 9;
 
 const NAME_BYTES_MAX = 20;
 const PRIME = 0x01000193;
@@ -55,6 +60,9 @@ const fields: readonly (readonly [Buffer, number])[] = (
     ['proxy-authorization', CREDENTIALS],
     ['refresh', REFRESH],
     ['grpc-message', PERCENT_CODED],
+    ['host', AUTHORITY],
+    ['x-forwarded-host', AUTHORITY],
+    ['x-original-host', AUTHORITY],
   ] as const
 ).map(([name, kind]) => [Buffer.from(name), kind]);
 const byHash = new Map(fields.map((field) => [[...field[0]].reduce((h, c) => Math.imul(h ^ c, PRIME), FNV), field]));
@@ -103,9 +111,29 @@ export function maskValueOf(kind: number, rule: number, at: number, end: number)
     case BYTES:
       putUnreadable(at, end, PLAIN);
       return;
+    case AUTHORITY:
+      maskHost(at, end, rule);
+      return;
     default:
       inspectValue(at, end, PLAIN, rule);
   }
+}
+
+/** A host, with a port, and with what no longer may stand before it (RFC 9110, 4.2.4): user and password, or an address of e-mail. */
+function maskHost(at: number, end: number, rule: number): void {
+  let sign = at;
+  let colon = end;
+  for (let p = at; p < end; p++) {
+    if (B[p] === AT_SIGN) sign = p;
+    else if (B[p] === COLON && p < colon) colon = p;
+  }
+  if (colon < sign) {
+    maskAuthority(at, end, true);
+    return;
+  }
+  const before = editCount();
+  inspectValue(at, end, PLAIN, rule);
+  if (sign > at && editCount() === before) maskAuthority(at, end, true);
 }
 
 /** How the values of this field are read; OTHER: as they stand. */
