@@ -29,6 +29,8 @@ export interface CallLine {
   readonly operation?: string;
   /** null: the response was not seen. */
   readonly status: number | null;
+  /** Left out when it is no call of gRPC, or its status was not seen. */
+  readonly grpcStatus?: number;
   /** Bytes of the bodies on the wire. */
   readonly requestBytes: number | null;
   readonly responseBytes: number | null;
@@ -75,6 +77,7 @@ export function lineOf(record: ApiCall): CallLine {
     ...(pathTemplate !== null && pathTemplate !== request?.path && { template: pathTemplate }),
     ...(record.operation !== undefined && { operation: operationText(record.operation) }),
     status: response?.status ?? null,
+    ...(record.grpc?.status !== undefined && { grpcStatus: record.grpc.status }),
     requestBytes: request?.body.bytes ?? null,
     responseBytes: response?.body.bytes ?? null,
     ...(latencyUs !== undefined && { latencyUs }),

@@ -30,6 +30,7 @@ test('rates, errors and latencies by host, endpoint and client', () => {
     bytesPerS: 200,
     clientErrors: 0,
     serverErrors: 0.05,
+    grpcErrors: 0,
     p50Us: 10_000,
     p95Us: 19_000,
   });
@@ -55,6 +56,14 @@ test('rates, errors and latencies by host, endpoint and client', () => {
     ],
   );
   assert.equal(by.host?.more, null);
+});
+
+test('calls of gRPC that failed are errors, once each', () => {
+  const window = new CallWindow(MS, 0);
+  const calls = [{ grpcStatus: 0 }, { grpcStatus: 5 }, { status: 404, grpcStatus: 12 }, { status: 503 }];
+  window.add(calls.map(sampleCall), 0, 1_000);
+  const { total } = window.view(1_000, [], 1);
+  assert.deepEqual([total.grpcErrors, total.clientErrors, total.serverErrors], [0.25, 0.25, 0.25]);
 });
 
 test('operations of one URL are endpoints of their own', () => {

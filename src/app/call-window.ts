@@ -19,6 +19,8 @@ interface Entry {
   readonly endpoint: string;
   readonly client: string;
   readonly status: number;
+  /** 0 where there is none. */
+  readonly grpcStatus: number;
   /** NaN: unknown. */
   readonly latencyUs: number;
   readonly bytes: number;
@@ -31,6 +33,8 @@ export interface Rates {
   /** Parts of the calls, 0 to 1. */
   readonly clientErrors: number;
   readonly serverErrors: number;
+  /** Calls of gRPC with another status than 0, unless they are among those. */
+  readonly grpcErrors: number;
   /** null: no latency is known. */
   readonly p50Us: number | null;
   readonly p95Us: number | null;
@@ -117,6 +121,7 @@ function entryOf(call: CallLine, atMs: number): Entry {
     endpoint: cut(`${call.method ?? '(no request)'} ${call.host ?? ''}${call.template ?? call.path ?? ''}${operation}`.trimEnd()),
     client: cut(call.clientIp ?? call.client),
     status: call.status ?? 0,
+    grpcStatus: call.grpcStatus ?? 0,
     latencyUs: call.latencyUs ?? Number.NaN,
     bytes: (call.requestBytes ?? 0) + (call.responseBytes ?? 0),
   };
@@ -144,10 +149,12 @@ function ratesOf(entries: readonly Entry[], weight: number, seconds: number): Ra
   let bytes = 0;
   let clientErrors = 0;
   let serverErrors = 0;
+  let grpcErrors = 0;
   for (const entry of entries) {
     bytes += entry.bytes;
     if (entry.status >= 500) serverErrors++;
     else if (entry.status >= 400) clientErrors++;
+    else if (entry.grpcStatus !== 0) grpcErrors++;
   }
   const latencies = Float64Array.from(entries.filter(({ latencyUs }) => !Number.isNaN(latencyUs)).map(({ latencyUs }) => latencyUs)).sort();
   const n = Math.max(1, entries.length);
@@ -156,6 +163,7 @@ function ratesOf(entries: readonly Entry[], weight: number, seconds: number): Ra
     bytesPerS: (bytes * weight) / seconds,
     clientErrors: clientErrors / n,
     serverErrors: serverErrors / n,
+    grpcErrors: grpcErrors / n,
     p50Us: quantile(latencies, 0.5),
     p95Us: quantile(latencies, 0.95),
   };

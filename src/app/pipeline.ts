@@ -31,6 +31,7 @@ import { finishedBodyBytes, finishedCalls, nextFinished } from '../http/pairing.
 import { parse, resetHttp } from '../http/parse.ts';
 import { noteDatagram, resetQuic } from '../http/quic.ts';
 import { C_FLAGS, CALL_SHIFT, calls, REPORTED, releaseCall } from '../http/transaction.ts';
+import { finishResets } from '../http2/open-streams.ts';
 import {
   finishedMessage,
   finishedMessageBytes,
@@ -148,6 +149,7 @@ function drain(): void {
 
 function onTimers(): void {
   drain();
+  finishResets();
   if (longCallsAreDue()) reportLong();
 }
 

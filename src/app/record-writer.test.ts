@@ -102,6 +102,28 @@ test('a call that waits for a better copy is masked, and so is one whose copy wa
   }
 });
 
+test('calls of gRPC are counted by status: once where there are copies, and whatever filters let through', () => {
+  const statuses = ['0', '5', '16', '17', '5', 'x'];
+  const type = 'Content-Type: application/grpc-web+proto';
+  const ask = message(`POST /shop.Cart/Add HTTP/1.1|Host: a|${type}`, '\0\0\0\0\0');
+  const turns = [ask, ...statuses.flatMap((n) => [message(`HTTP/1.1 200 OK|${type}|grpc-status: ${n}`, ''), ask])].map((part, i) => ({
+    fromServer: i % 2 === 1,
+    bytes: part,
+  }));
+  const twice = wires(partsOf({ turns, calls: [], end: 'client-fin' })).flatMap((wire) => [
+    { ...wire, interfaceId: 0 },
+    { ...wire, interfaceId: 1 },
+  ]);
+  const counted = { '0': 1, '5': 2, '16': 1, other: 1, none: 2 };
+  for (const otherwise of ['include', 'exclude'] as const) {
+    const [pipeline] = spec.pipelines;
+    const policy = new Policy({ ...spec, pipelines: [{ ...pipeline, simple: { otherwise, rules: [] } }] });
+    const { counters, lines } = runMasked(twice, policy);
+    assert.equal(lines.length, otherwise === 'include' ? statuses.length + 1 : 0);
+    for (const [status, n] of Object.entries(counted)) assert.equal(counters[`grpc.calls{${status}}`], n, `${otherwise} ${status}`);
+  }
+});
+
 test('calls that wait for a better copy keep the table that they were routed by', () => {
   const cut = fiveCalls().slice(0, 5);
   const twice = cut.flatMap((wire) => [

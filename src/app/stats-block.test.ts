@@ -57,6 +57,12 @@ spool   level memory, wanted disk   1.48 GB of 8.59 GB   free 512 MB
   No space is left on the disk.
 dead letters   kept 12   15.9 kB of 268 MB   expired 2
 delivery   running   restarts 1   lost before the spool 500
+grpc
+  calls    OK (0) 40,000, NOT_FOUND (5) 300, not seen 2
+http/2
+  frames   data 120,000, headers 81,000, window-update 9,000
+  streams  reset 25, pushed 3
+  unused   40 frames of streams that were over, 12.0 kB in search of a frame
 websocket
            5,000 connections, 30.0 kB not read
   clients  text 700,000 (84.0 MB), compressed 650,000

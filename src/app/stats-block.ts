@@ -9,6 +9,8 @@
  */
 import type { Balance } from '../base/ledger.ts';
 import { deliveryLines, deliveryNumbers } from './delivery-block.ts';
+import { grpcLines } from './grpc-report.ts';
+import { http2Lines } from './http2-report.ts';
 import type { SensorReport } from './report.ts';
 import type { Colours } from './terminal.ts';
 import { unreadLines } from './tls-report.ts';
@@ -121,7 +123,8 @@ export function statsBlock(report: SensorReport, style: BlockStyle): string {
     }
   }
   if (shedding > 0) lines.push(colours.red(`overload: up to ${share(shedding)} of a worker's connections left out`));
-  lines.push(...deliveryLines(report, style), ...webSocketLines(report, style), ...unreadLines(report, style), colours.bold('ledger'));
+  const protocols = [grpcLines, http2Lines, webSocketLines, unreadLines].flatMap((of) => of(report, style));
+  lines.push(...deliveryLines(report, style), ...protocols, colours.bold('ledger'));
   for (const balance of report.ledger) lines.push(...balanceLines(balance, columns, colours));
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }

@@ -46,7 +46,11 @@ export async function stats(options: StatsOptions): Promise<number> {
   return 0;
 }
 
-function jsonOf({ sensor, stages, pipelines, delivery, ship, ledger }: SensorReport): string {
+/** What docs/protocols.md says of each protocol; the other counters are in the stages. */
+const PROTOCOL_COUNTER = /^(grpc|http2|websocket|messages)[.]/;
+
+function jsonOf({ sensor, stages, pipelines, delivery, ship, counters, ledger }: SensorReport): string {
   const [time, startedAt] = [sensor.nowAtMs, sensor.startedAtMs].map((ms) => new Date(ms).toISOString());
-  return `${safeJson({ time, startedAt, stages, pipelines, delivery, ship, ledger })}\n`;
+  const protocols = Object.fromEntries(Object.entries(counters).filter(([name]) => PROTOCOL_COUNTER.test(name)));
+  return `${safeJson({ time, startedAt, stages, protocols, pipelines, delivery, ship, ledger })}\n`;
 }

@@ -18,6 +18,8 @@ import type { ApiCall } from '../normalise/api-call.ts';
 import { callsParked } from '../normalise/duplicates.ts';
 import { maskedStart } from '../policy/mask/masked-start.ts';
 import { operationText } from './call-line.ts';
+import { grpcStatusItems } from './grpc-report.ts';
+import { http2Rows } from './http2-report.ts';
 import { type Colours, shown, wrapped } from './terminal.ts';
 import { countItems, quicWords } from './tls-report.ts';
 import { webSocketRows } from './websocket-report.ts';
@@ -35,7 +37,8 @@ const HALVES_MIN = 5;
 
 /** No text in a record holds unescaped quotes: these are members. They stand behind the path template, which is shorter than this. */
 const OPERATION = Buffer.from(',"operation":{');
-const REQUEST = Buffer.from(',"request":{');
+const GRPC = Buffer.from(',"grpc":{"flavour":');
+const REQUEST = Buffer.from(',"request":{"firstByteUs":');
 const BEFORE_REQUEST_BYTES = 1 << 18;
 
 type Counts = Map<string, number>;
@@ -112,6 +115,8 @@ export class Summary {
   readonly #methods: Counts = new Map();
   readonly #statuses: Counts = new Map();
   readonly #operations: Counts = new Map();
+  /** Calls of gRPC by service and method. */
+  readonly #grpc: Counts = new Map();
   /** Calls by encapsulation path. */
   readonly #paths = new Map<number, number>();
   readonly #firstUs: Float64Array = new Float64Array(1);
@@ -138,14 +143,18 @@ export class Summary {
     this.#paths.set(path, (this.#paths.get(path) ?? 0) + 1);
   }
 
-  /** Counts the operation of a masked record in the arena, when it has one. */
+  /** Counts what the call of a masked record in the arena does, when more than its path says it. */
   countOperation(at: number, end: number): void {
     const record = bytes.subarray(at, Math.min(end, at + BEFORE_REQUEST_BYTES));
     const request = record.indexOf(REQUEST);
-    const operation = record.subarray(0, Math.max(0, request)).indexOf(OPERATION);
-    if (operation < 0) return;
-    const { operation: found } = JSON.parse(`{${record.toString('utf8', operation + 1, request)}}`) as Pick<ApiCall, 'operation'>;
-    if (found !== undefined) bump(this.#operations, shown(operationText(found), KEY_CHARACTERS_MAX));
+    const before = record.subarray(0, Math.max(0, request));
+    const place = before.indexOf(OPERATION);
+    const from = place < 0 ? before.indexOf(GRPC) : place;
+    if (from < 0) return;
+    const found = JSON.parse(`{${before.toString('utf8', from + 1)}}`) as Pick<ApiCall, 'operation' | 'grpc'>;
+    if (found.operation !== undefined) bump(this.#operations, shown(operationText(found.operation), KEY_CHARACTERS_MAX));
+    const { service, method } = found.grpc ?? {};
+    if (service !== undefined) bump(this.#grpc, shown(`${service}/${method}`, KEY_CHARACTERS_MAX));
   }
 
   /** The report. `seconds` is how long the read took; lines have at most `width` columns, where words allow it. */
@@ -221,8 +230,12 @@ export class Summary {
       const [first, ...more] = kind === 'empty' ? ['without data'] : list(ports, (port, n) => `${port} (${number(n)})`);
       this.#row(`  ${kind}`, [`${number(sum(ports)).padEnd(5)}${kind === 'empty' ? '' : ' port '}${first}`, ...more]);
     }
-    const found = webSocketRows(Object.fromEntries(countsByName()));
-    for (const [name, items] of found) this.#row(name === '' ? 'websocket' : `  ${name}`, items);
+    const counters = Object.fromEntries(countsByName());
+    http2Rows(counters).forEach(([name, items], i) => {
+      if (i === 0) this.#row('http/2', [`${name} ${items[0]}`, ...items.slice(1)]);
+      else this.#row(`  ${name}`, items);
+    });
+    for (const [name, items] of webSocketRows(counters)) this.#row(name === '' ? 'websocket' : `  ${name}`, items);
     this.#tls();
   }
 
@@ -256,6 +269,9 @@ export class Summary {
       this.#row('  methods', list(this.#methods));
       this.#row('  statuses', list(this.#statuses));
       if (this.#operations.size > 0) this.#row('  operations', list(this.#operations));
+      if (this.#grpc.size > 0) this.#row('  grpc', list(this.#grpc));
+      const statuses = grpcStatusItems(Object.fromEntries(countsByName()));
+      if (statuses.length > 0) this.#row('  grpc status', statuses);
     }
     if (incomplete > 0) {
       const causes = [

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { WriteStream } from 'node:tty';
-import { sampleCall } from './control/control-testing.ts';
+import { lineOf } from './call-line.ts';
+import { sampleCall, sampleRecord } from './control/control-testing.ts';
 import { TailLines } from './tail.ts';
 import { coloursOf } from './terminal.ts';
 
@@ -40,6 +41,22 @@ test('lines are aligned and fit 80 columns', () => {
   const operation = lines.line(sampleCall({ host: 'a.example', path: '/g', operation: 'query Find' }));
   assert.equal(operation, '10:00:00.123 10.0.0.9        GET    200 12.3ms    0 1.2k a.example/g query Find');
   assert.equal(lines.line(sampleCall({ path: `/${'x'.repeat(100)}` })).length, 80);
+});
+
+test('the status of gRPC stands before the path, by name where there is room, and stands out', () => {
+  const call = { method: 'POST', host: 'a.example', path: '/shop.Cart/Add' };
+  const start = '10:00:00.123 10.0.0.9        POST   200 12.3ms    0 1.2k ';
+  const wide = new TailLines(120, plain);
+  assert.equal(wide.line(sampleCall({ ...call, grpcStatus: 5 })), `${start}grpc 5 NOT_FOUND a.example/shop.Cart/Add`);
+  assert.equal(wide.line(sampleCall({ ...call, grpcStatus: 0 })), `${start}grpc 0 OK a.example/shop.Cart/Add`);
+  assert.equal(wide.line(sampleCall({ ...call, grpcStatus: 99 })), `${start}grpc 99 a.example/shop.Cart/Add`);
+  assert.equal(new TailLines(80, plain).line(sampleCall({ ...call, grpcStatus: 5 })), `${start}grpc 5 a.example/shop.…`);
+  const grpc = { flavour: 'grpc', status: 5 } as const;
+  assert.equal(lineOf({ ...sampleRecord(), grpc }).grpcStatus, 5);
+  assert.equal(lineOf({ ...sampleRecord(), grpc: { flavour: 'grpc' } }).grpcStatus, undefined, 'not seen');
+  const named: typeof plain = { ...plain, red: (text) => `red ${text}`, yellow: (text) => `yellow ${text}` };
+  const colour = (grpcStatus: number): string => new TailLines(120, named).line(sampleCall({ grpcStatus })).split(' ')[0];
+  assert.deepEqual([0, 5, 13, 99].map(colour), ['10:00:00.123', 'yellow', 'red', 'red']);
 });
 
 test('in a pipe nothing is cut but what is endless, and long addresses make room for themselves', () => {

@@ -2,6 +2,7 @@
  * `earshot tail`: live calls as they come, a line each, with heads and bodies under it on request, or whole records as
  * JSON; all of it masked. It comes off the wire: what could steer a terminal is replaced in text and escaped in JSON.
  */
+import { grpcStatusNames, isServerFault } from '../grpc/status-names.ts';
 import { type CallFilter, compileCallFilter } from './call-filter.ts';
 import type { CallLine } from './call-line.ts';
 import { watchCalls } from './control/client.ts';
@@ -135,7 +136,7 @@ class Skipping {
   }
 }
 
-/** Calls as aligned lines of at most `columns`: time (UTC), client, method, status, latency, sizes, and whom for what. */
+/** Calls as aligned lines of at most `columns`: time (UTC), client, method, status, latency, sizes, status of gRPC, and whom for what. */
 export class TailLines {
   readonly #columns: number;
   readonly #colours: Colours;
@@ -170,8 +171,8 @@ export class TailLines {
     const room = Math.max(8, Math.min(TARGET_MAX, this.#columns - start.length));
     const operation = call.operation === undefined ? '' : ` ${call.operation}`;
     const target = call.host === null && call.path === null ? '-' : `${call.host ?? ''}${call.path ?? ''}${operation}`;
-    const line = `${start}${shown(target, room)}`;
-    const paint = this.#paint(call.status);
+    const line = `${start}${shown(`${this.#grpc(call.grpcStatus)}${target}`, room)}`;
+    const paint = this.#paint(call);
     return paint === null ? line : paint(line);
   }
 
@@ -179,11 +180,18 @@ export class TailLines {
     return `${time.padEnd(12)} ${client.padEnd(this.#client)} ${method.padEnd(6)} ${status.padEnd(3)} ${latency.padStart(6)} ${sent.padStart(4)} ${got.padStart(4)} `;
   }
 
+  /** "grpc 5 NOT_FOUND ", the name where there is room for it. */
+  #grpc(status: number | undefined): string {
+    if (status === undefined) return '';
+    const name = this.#columns >= WIDE ? grpcStatusNames[status] : undefined;
+    return `grpc ${status}${name === undefined ? '' : ` ${name}`} `;
+  }
+
   /** Errors stand out, the rest is plain. */
-  #paint(status: number | null): ((text: string) => string) | null {
+  #paint({ status, grpcStatus = 0 }: CallLine): ((text: string) => string) | null {
     if (status === null) return this.#colours.dim;
-    if (status >= 500) return this.#colours.red;
-    return status >= 400 ? this.#colours.yellow : null;
+    if (status >= 500 || (grpcStatus !== 0 && isServerFault(grpcStatus))) return this.#colours.red;
+    return status >= 400 || grpcStatus !== 0 ? this.#colours.yellow : null;
   }
 }
 

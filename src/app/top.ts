@@ -74,7 +74,8 @@ function jsonOf({ seconds, calls, skipped, total, by }: View): object {
 /** The page: a line for all, then a table for each dimension. */
 export function topText(view: View, colours: Colours, width: number): string {
   const { seconds, calls, skipped, total, by } = view;
-  const errors = `${share(total.clientErrors)} 4xx, ${share(total.serverErrors)} 5xx`;
+  const ofGrpc = total.grpcErrors > 0 ? `, ${share(total.grpcErrors)} gRPC errors` : '';
+  const errors = `${share(total.clientErrors)} 4xx, ${share(total.serverErrors)} 5xx${ofGrpc}`;
   const lines = [colours.bold(`${perSecond(total.callsPerS)} calls/s over ${count(seconds)} s, ${errors}, ${bitRate(total.bytesPerS)}`)];
   if (skipped > 0) {
     lines.push(colours.yellow(`a sample: ${count(calls)} of ${count(calls + skipped)} calls were looked at; rates are scaled up`));
@@ -85,12 +86,13 @@ export function topText(view: View, colours: Colours, width: number): string {
   }
   for (const dimension of dimensions) {
     const keyTable = by[dimension];
-    if (keyTable !== undefined) lines.push('', ...tableLines(dimension, keyTable, colours, width));
+    if (keyTable !== undefined) lines.push('', ...tableLines(dimension, keyTable, total.grpcErrors > 0, colours, width));
   }
   return `${lines.join('\n')}\n`;
 }
 
-function tableLines(dimension: Dimension, { rows, more }: KeyTable, colours: Colours, width: number): string[] {
+/** Errors of gRPC have a column where there are any. */
+function tableLines(dimension: Dimension, { rows, more }: KeyTable, withGrpc: boolean, colours: Colours, width: number): string[] {
   const latency = (us: number | null): string => (us === null ? '-' : shortTime(Math.max(0, us)));
   const part = (title: string, of: (row: Rates) => number, paint: (text: string) => string): Column<KeyRates> => ({
     title,
@@ -102,6 +104,7 @@ function tableLines(dimension: Dimension, { rows, more }: KeyTable, colours: Col
     { title: 'calls/s', right: true, cell: (row) => perSecond(row.callsPerS).padStart(7) },
     part('4xx', (row) => row.clientErrors, colours.yellow),
     part('5xx', (row) => row.serverErrors, colours.red),
+    ...(withGrpc ? [part('gRPC', (row) => row.grpcErrors, colours.red)] : []),
     { title: 'p50', right: true, cell: (row) => latency(row.p50Us).padStart(7) },
     { title: 'p95', right: true, cell: (row) => latency(row.p95Us).padStart(7) },
     { title: 'bodies', right: true, cell: (row) => bitRate(row.bytesPerS).padStart(11), spare: 1 },

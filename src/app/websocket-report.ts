@@ -1,13 +1,8 @@
 /** What was counted of WebSocket, in words: for the summary of a read, and for `earshot stats`. */
+import { type Counters, type Row, reasons, rowLines } from './counter-rows.ts';
 import type { SensorReport } from './report.ts';
-import { type Colours, wrapped } from './terminal.ts';
+import type { Colours } from './terminal.ts';
 import { byteAmount, count } from './units.ts';
-
-type Counters = Readonly<Record<string, number>>;
-/** A name and its items. */
-type Row = readonly [name: string, items: readonly string[]];
-
-const NAME_COLUMNS = 9;
 
 /** Rows about messages and closes: "text 12 (1.2 kB)", "1000 7"; none when there was no such connection. */
 export function webSocketRows(counters: Counters): Row[] {
@@ -51,21 +46,7 @@ function sentBy(counters: Counters, side: 'client' | 'server'): string[] {
   return items;
 }
 
-/** Reason and value of each counter `name{reason}` that is not 0, the largest first. */
-function reasons(counters: Counters, name: string): [string, number][] {
-  return Object.entries(counters)
-    .filter(([counter, n]) => n > 0 && counter.startsWith(`${name}{`))
-    .map(([counter, n]): [string, number] => [counter.slice(name.length + 1, -1), n])
-    .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
-}
-
 /** Lines of `earshot stats`. */
-export function webSocketLines({ counters }: SensorReport, { columns, colours }: { columns: number; colours: Colours }): string[] {
-  const lines: string[] = [];
-  for (const [name, items] of webSocketRows(counters)) {
-    wrapped(items, columns - NAME_COLUMNS - 2).forEach((line, i) => {
-      lines.push(`  ${(i === 0 ? name : '').padEnd(NAME_COLUMNS)}${line}`);
-    });
-  }
-  return lines.length === 0 ? [] : [colours.bold('websocket'), ...lines];
+export function webSocketLines({ counters }: SensorReport, style: { columns: number; colours: Colours }): string[] {
+  return rowLines('websocket', webSocketRows(counters), style);
 }

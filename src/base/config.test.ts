@@ -125,6 +125,7 @@ test('what is wanted is said with its unit and limits', () => {
     ['capture: { promiscuous: yes }', 'capture.promiscuous: wanted: true or false (given: "yes")'],
     ['log: { level: loud }', 'log.level: wanted: trace or debug or info or warn or error (given: "loud")'],
     ['run: { workers: 1.5 }', 'run.workers: wanted: a whole number, 0 to 64 (given: 1.5)'],
+    ['http: { streamsMax: 0 }', 'http.streamsMax: wanted: a whole number, 1 to 65536 (given: 0)'],
     ['run: 5', 'run: wanted: a section: names of settings, each with a colon and its value (given: 5)'],
     ['run: { statsIntervalMs: 5 }', 'run.statsIntervalMs: wanted: 0 (never), or at least 100 (given: 5)'],
     ['capture: { only: { ports: 80 } }', 'capture.only.ports: wanted: list, at most 128, each 1 to 65535 (given: 80)'],

@@ -339,7 +339,7 @@ export const settingsSchema: z.ZodType<Settings, unknown> = z
           'Requests that wait for their response, all connections together.',
         ),
         pipelineMax: count(defaults.http.pipelineMax, 65536).describe('Unanswered requests on one connection.'),
-        streamsMax: count(defaults.http.streamsMax, 65536).describe('Open streams of one connection of HTTP/2.'),
+        streamsMax: between(1, 65_536, defaults.http.streamsMax).describe('Open streams of one connection of HTTP/2.'),
         headerBlockBytesMax: z
           .number()
           .int()

@@ -75,15 +75,19 @@ test('scanFieldLines finds what a regular expression finds', { skip: kernels ===
   assert.ok(FIELDS_AT > 0);
 });
 
-test('findOdd finds the first blank, control byte or byte outside ASCII', { skip: kernels === null && 'no SIMD here' }, () => {
+test('findOdd finds the first blank, control byte or byte outside ASCII; countControls counts control bytes', {
+  skip: kernels === null && 'no SIMD here',
+}, () => {
   assert.ok(kernels !== null);
-  const { findOdd } = kernels;
+  const { countControls, findOdd } = kernels;
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 10 }), (parts) => {
       const text = Buffer.from(parts.join(''), 'latin1').toString('latin1');
       const end = place(text);
       const odd = text.search(/[^\x21-\x7f]/);
       assert.equal(findOdd(AT, end, 0) - AT, odd < 0 ? text.length : odd);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is counted.
+      assert.equal(countControls(AT, end, 0), text.match(/[\x00-\x1f]/g)?.length ?? 0);
     }),
     { numRuns: 5000 },
   );

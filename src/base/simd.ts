@@ -26,7 +26,9 @@ const {
   and128,
   or128,
   shr8,
+  below8,
   bitmask,
+  popcnt,
 } = w;
 
 /** Fields that one call may find; four int32 each: name at, name end, value at, value end. */
@@ -271,14 +273,31 @@ function findOdd(): Fn {
   };
 }
 
+/** countControls(at, end, 0): how many bytes in `[at, end)` are below 0x20. */
+function countControls(): Fn {
+  const [p, end, n] = [0, 1, 2];
+  const controls = bitmask(below8(load128(get(p)), splat(0x20)));
+  return {
+    name: 'countControls',
+    parameters: 3,
+    ints: 0,
+    vectors: 0,
+    body: [
+      block(loop(brIf(1, gt(add(get(p), i32(16)), get(end))), advance(n, popcnt(controls)), advance(p, i32(16)), br(0))),
+      // Of the last sixteen, only those before the end.
+      add(get(n), popcnt(and(controls, sub(shl(i32(1), sub(get(end), get(p))), i32(1))))),
+    ],
+  };
+}
+
 type Kernel3 = (a: number, b: number, c: number) => number;
 type Kernel4 = (a: number, b: number, c: number, d: number) => number;
 
-function load(): { writeText: Kernel3; writeFields: Kernel4; scanFieldLines: Kernel3; findOdd: Kernel3 } | null {
+function load(): { writeText: Kernel3; writeFields: Kernel4; scanFieldLines: Kernel3; findOdd: Kernel3; countControls: Kernel3 } | null {
   try {
     const module = new WebAssembly.Module(assembleKernels());
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-    return exports as { writeText: Kernel3; writeFields: Kernel4; scanFieldLines: Kernel3; findOdd: Kernel3 };
+    return exports as { writeText: Kernel3; writeFields: Kernel4; scanFieldLines: Kernel3; findOdd: Kernel3; countControls: Kernel3 };
   } catch {
     // A processor without SIMD: plain TypeScript serves.
     return null;
@@ -286,7 +305,7 @@ function load(): { writeText: Kernel3; writeFields: Kernel4; scanFieldLines: Ker
 }
 
 function assembleKernels(): Uint8Array {
-  return w.assemble(PAGES, [writeText(), writeFields(), scanFieldLines(), findOdd()]);
+  return w.assemble(PAGES, [writeText(), writeFields(), scanFieldLines(), findOdd(), countControls()]);
 }
 
 /** The kernels, or null where the processor has no SIMD. */

@@ -16,6 +16,7 @@ export interface Weird {
 const SNAPLEN = 'Capture whole packets: raise the snap length or the MTU of the mirror target.';
 const OFFLOAD = 'Nothing: mirrored packets often carry checksums that the network card fills in later.';
 const HOSTILE = 'Look at the sender: common software does not send this.';
+const SMUGGLING = 'Look for request smuggling.';
 const NOTHING = 'Nothing: this is how networks are.';
 const LOSS = 'Look for packet loss on the way to the sensor (mirror bandwidth, kernel drops).';
 const RAISE = 'Raise the limit in the configuration if this traffic matters.';
@@ -293,21 +294,21 @@ const table = [
   {
     name: 'http.http1.length_and_chunked',
     meaning: 'A message has both Content-Length and Transfer-Encoding: chunked; chunked counts (RFC 9112, 6.3).',
-    next: 'Look for request smuggling.',
+    next: SMUGGLING,
   },
   {
     name: 'http.head.conflicting_lengths',
     meaning: 'A message has several different Content-Length values; the first counts.',
-    next: 'Look for request smuggling.',
+    next: SMUGGLING,
   },
   { name: 'http.head.repeated_length', meaning: 'A message repeats the same Content-Length.', next: NOTHING },
   { name: 'http.head.bad_length', meaning: 'A Content-Length is not a number; it was ignored.', next: HOSTILE },
   {
     name: 'http.head.odd_transfer_coding',
     meaning: 'A Transfer-Encoding that is not just "chunked".',
-    next: 'Look for request smuggling.',
+    next: SMUGGLING,
   },
-  { name: 'http.http1.chunked_in_http10', meaning: 'An HTTP/1.0 message with Transfer-Encoding.', next: 'Look for request smuggling.' },
+  { name: 'http.http1.chunked_in_http10', meaning: 'An HTTP/1.0 message with Transfer-Encoding.', next: SMUGGLING },
   {
     name: 'http.http1.bad_chunk_size',
     meaning: 'A chunk size is no hexadecimal number; the rest of the body could not be framed.',
@@ -385,7 +386,81 @@ const table = [
   {
     name: 'http.http2.empty_frames_flood',
     meaning:
-      'A side of a connection sent more than 100 empty DATA, HEADERS or CONTINUATION frames that end nothing within a second (CVE-2019-9518); counted once a direction.',
+      'A side of a connection sent more than 100 DATA, HEADERS or CONTINUATION frames that are empty, but for padding, and end nothing within a second (CVE-2019-9518); counted once a direction.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.http2.priority_flood',
+    meaning: 'A side of a connection sent more than 1,000 PRIORITY frames within a second (CVE-2019-9513); counted once a direction.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.http2.window_update_flood',
+    meaning:
+      'A side of a connection sent 1,000 WINDOW_UPDATE frames within a second beyond two for each DATA frame of the other side; counted once a direction.',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.http2.reset_flood',
+    meaning:
+      'A server reset more than 100 streams of a connection within a second for an error. Clients can provoke it (CVE-2025-8671, MadeYouReset): the work goes on behind the reset. Counted once a connection.',
+    next: 'Look at the client, and bring the server up to date.',
+  },
+  {
+    name: 'http.http2.bad_field_name',
+    meaning:
+      'A field name of HTTP/2 is empty or holds a capital letter, a blank, a colon or another byte that is none of a name (RFC 9113, 8.2.1); it is reported as it is.',
+    next: SMUGGLING,
+  },
+  {
+    name: 'http.http2.bad_field_value',
+    meaning:
+      'A field value of HTTP/2 holds CR, LF or NUL (RFC 9113, 8.2.1); it is reported as it is. In HTTP/1 it would be several fields, or a request of its own.',
+    next: SMUGGLING,
+  },
+  {
+    name: 'http.http2.connection_field',
+    meaning:
+      'A message of HTTP/2 has a field that is about one connection of HTTP/1: Connection, Keep-Alive, Proxy-Connection, Transfer-Encoding, Upgrade, or TE other than "trailers" (RFC 9113, 8.2.2); it was not acted upon.',
+    next: SMUGGLING,
+  },
+  {
+    name: 'http.http2.conflicting_host',
+    meaning:
+      'A request of HTTP/2 has a Host field that differs from :authority or from another one (RFC 9113, 8.3.1); the first Host field counts.',
+    next: SMUGGLING,
+  },
+  {
+    name: 'http.http2.length_mismatch',
+    meaning: 'Content-Length of a message of HTTP/2 differs from the bytes of its DATA frames (RFC 9113, 8.1.1); the frames count.',
+    next: SMUGGLING,
+  },
+  {
+    name: 'http.http2.bad_pseudo',
+    meaning:
+      'The value of a pseudo-header field of HTTP/2 is none that it can have: a method that is no token, a path that does not begin with a slash or holds a blank, a scheme or an authority with other bytes than such have, a status that is not three digits (RFC 9113, 8.3).',
+    next: SMUGGLING,
+  },
+  {
+    name: 'http.http2.missing_pseudo',
+    meaning:
+      'A request of HTTP/2 without :method, :scheme or :path (CONNECT: :authority), or a response without :status, although its header block was read whole (RFC 9113, 8.3).',
+    next: HOSTILE,
+  },
+  {
+    name: 'http.http2.misplaced_pseudo',
+    meaning:
+      'A pseudo-header field of HTTP/2 stands behind another field, in trailers, on the wrong side, or with a method that has none such: :protocol without CONNECT, :path or :scheme with it (RFC 9113, 8.3; RFC 8441, 4).',
+    next: SMUGGLING,
+  },
+  {
+    name: 'http.http2.repeated_pseudo',
+    meaning: 'A pseudo-header field of HTTP/2 is there twice (RFC 9113, 8.3); the first counts.',
+    next: SMUGGLING,
+  },
+  {
+    name: 'http.http2.unknown_pseudo',
+    meaning: 'A pseudo-header field of HTTP/2 that is not defined; it was left out (RFC 9113, 8.3).',
     next: HOSTILE,
   },
   {
@@ -515,7 +590,8 @@ const table = [
   },
   {
     name: 'limit.http.websocket_inflated',
-    meaning: 'A WebSocket message inflates to more than 1 MiB; its first bytes are kept, and later ones as after a fault. [cut-body]',
+    meaning:
+      'A WebSocket message inflates to more than 1 MiB, or all of its side together to far more than was sent; its first bytes are kept, and later ones as after a fault. [cut-body]',
     next: HOSTILE,
   },
   {

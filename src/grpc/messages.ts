@@ -19,6 +19,7 @@
  * Bounds: TRAILER_BYTES_MAX of the trailers are kept; rows are as many as calls of gRPC in flight.
  */
 import { bytes } from '../base/arena.ts';
+import { base64Rest, undoPiece } from '../base/base64.ts';
 import { capacity, release, reserve } from '../base/blocks.ts';
 import { raise, weird } from '../base/weird.ts';
 import { GRPC, GRPC_WEB_TEXT } from './media-type.ts';
@@ -48,6 +49,8 @@ export const M_TRAILER_BYTES = 15;
 
 /** The place in the stream was lost: there may be more messages. */
 export const LOST = 1;
+/** There was more of the trailers than is kept. */
+const TRAILER_CUT = 2;
 
 let rows: Int32Array = new Int32Array(ROWS_FIRST * ROW_WORDS);
 let doubles: Float64Array = new Float64Array(rows.buffer);
@@ -110,6 +113,13 @@ export function kindOfSide(row: number, side: number): number {
 
 export function isLost(row: number, side: number): boolean {
   return (rows[row * ROW_WORDS + side * SIDE_WORDS + M_FLAGS] & LOST) !== 0;
+}
+
+/** Whether the trailers that are kept may end in the middle of a line. */
+export function isTrailerCut(row: number, side: number): boolean {
+  const r = row * ROW_WORDS + side * SIDE_WORDS;
+  const isUnderWay = rows[r + M_PREFIX] === PREFIX_BYTES && (rows[r + M_FIRST] & 0x80) !== 0;
+  return isUnderWay || (rows[r + M_FLAGS] & (LOST | TRAILER_CUT)) !== 0;
 }
 
 /** [at, end) are the next bytes of the body of a side. */
@@ -198,16 +208,12 @@ function keepTrailer(r: number, at: number, end: number): void {
   const block = capacity(rows[r + M_TRAILER]);
   const room = (block < TRAILER_BYTES_MAX ? block : TRAILER_BYTES_MAX) - rows[r + M_TRAILER_BYTES];
   const n = end - at < room ? end - at : room;
+  if (n < end - at) rows[r + M_FLAGS] |= TRAILER_CUT;
   if (n <= 0) return;
   B.copyWithin(rows[r + M_TRAILER] + rows[r + M_TRAILER_BYTES], at, at + n);
   rows[r + M_TRAILER_BYTES] += n;
 }
 
-/** Value of a digit of base64 (RFC 4648, 4), 64 for =, 65 for anything else. */
-export const base64Values: Uint8Array = new Uint8Array(256).fill(65);
-for (let i = 0; i < 64; i++) base64Values[Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')[i]] = i;
-base64Values[61] = 64;
-const VALUE = base64Values;
 const CHUNK_BYTES = 4096;
 
 /** Decoded bytes on their way to `count`: a block for the time of a call. */
@@ -217,29 +223,12 @@ function countText(r: number, at: number, end: number): void {
     rows[r + M_FLAGS] |= LOST;
     return;
   }
-  let o = block;
-  let bits = rows[r + M_BITS];
-  let n = rows[r + M_BIT_COUNT];
-  for (let p = at; p < end; p++) {
-    const v = VALUE[B[p]];
-    if (v > 63) {
-      // Padding ends a piece, and the next one may follow.
-      if (v === 64) n = 0;
-      continue;
-    }
-    bits = ((bits << 6) | v) & 0xffff;
-    n += 6;
-    if (n >= 8) {
-      n -= 8;
-      B[o++] = bits >> n;
-      if (o === block + CHUNK_BYTES) {
-        count(r, block, o);
-        o = block;
-      }
-    }
+  base64Rest[0] = rows[r + M_BITS];
+  base64Rest[1] = rows[r + M_BIT_COUNT];
+  for (let p = at; p < end && !(rows[r + M_FLAGS] & LOST); p += CHUNK_BYTES) {
+    count(r, block, undoPiece(p, end - p > CHUNK_BYTES ? p + CHUNK_BYTES : end, block, true));
   }
-  rows[r + M_BITS] = bits;
-  rows[r + M_BIT_COUNT] = n;
-  count(r, block, o);
+  rows[r + M_BITS] = base64Rest[0];
+  rows[r + M_BIT_COUNT] = base64Rest[1];
   release(block);
 }

@@ -10,25 +10,26 @@
  * (json-out.ts). A body that does not begin as a message does is none of gRPC, whatever its label. Messages of the codec json stand as they came; those of others are base64.
  *
  * Bounds: the room that the caller gives; messages that were compressed have the length of a kept body together
- * (`http.bodyBytes`), the rest is cut. A body that finds no block stays as it is.
+ * (`http.bodyBytes`), the rest is cut, and each that cannot be opened costs a sixteenth of it. A body that finds no block stays as it is.
  */
 import { bytes } from '../base/arena.ts';
+import { base64Rest, undoPiece } from '../base/base64.ts';
 import { release, reserve } from '../base/blocks.ts';
 import { raise, weird } from '../base/weird.ts';
 import { contentStatus, decodeContent } from '../http/content-coding.ts';
-import { CORRUPT, DONE } from '../http/inflate.ts';
+import { CORRUPT, DONE, OUTPUT_FULL } from '../http/inflate.ts';
 import * as t from '../http/transaction.ts';
 import type { Descriptors, MessageType } from './descriptor.ts';
 import { beginOut, hasRoom, IS_BYTES, IS_PART, out, putBase64, putByte, putText } from './json-out.ts';
 import { begins, GRPC_WEB_TEXT, JSON_CODEC, KIND_MASK, OTHER_CODEC, PROTOBUF } from './media-type.ts';
-import { base64Values } from './messages.ts';
 import { CLOSING_BYTES, putMessageOf } from './protobuf.ts';
 
 const B = bytes;
 const K = t.calls;
 const T = out;
-const VALUE = base64Values;
 const PREFIX_BYTES = 5;
+/** So many messages of a body that cannot be opened cost as much as all that may be. */
+const FAULTS_MAX = 16;
 const LF = 10;
 const CR = 13;
 const SLASH = 47;
@@ -95,7 +96,8 @@ export function renderBody(
     const block = reserve(end - at);
     if (block === 0) return -1;
     try {
-      const stopAt = undo(at, end, block);
+      base64Rest.fill(0);
+      const stopAt = undoPiece(at, end, block, true);
       if (!beginsMessage(block, stopAt)) return -1;
       putMessages(k, side, block, stopAt, isCut, type);
     } finally {
@@ -134,26 +136,6 @@ function typeOf(k: number, side: number): MessageType | null {
   const method = descriptors.methods.get(B.toString('latin1', p, end));
   if (method === undefined) return null;
   return side === t.REQUEST ? method.input : method.output;
-}
-
-/** Undoes base64, whose pieces may be padded; returns the end of what was written. */
-function undo(at: number, end: number, to: number): number {
-  let o = to;
-  let bits = 0;
-  let n = 0;
-  for (let p = at; p < end; p++) {
-    const v = VALUE[B[p]];
-    if (v > 63) {
-      if (v === 64) n = 0;
-      continue;
-    }
-    bits = ((bits << 6) | v) & 0xffff;
-    n += 6;
-    if (n < 8) continue;
-    n -= 8;
-    B[o++] = bits >> n;
-  }
-  return o;
 }
 
 function putMessages(k: number, side: number, at: number, end: number, isCut: boolean, type: MessageType | null): void {
@@ -201,7 +183,7 @@ function putOne(at: number, end: number, isPart: boolean, type: MessageType | nu
   } else putBase64(at, end, isPart ? IS_PART : IS_BYTES);
 }
 
-/** Returns how many bytes it has without its compression. */
+/** Returns how many of the bytes that compressed messages may have it has cost. */
 function putCompressed(
   k: number,
   side: number,
@@ -227,10 +209,10 @@ function putCompressed(
     if (n < 0 || contentStatus[0] === CORRUPT) {
       raise(W_COMPRESSION);
       putBase64(at, end, IS_PART);
-      return 0;
+      return Math.max(n, Math.ceil(inflatedBytesMax / FAULTS_MAX));
     }
     putOne(block, block + n, isPart || contentStatus[0] !== DONE, type);
-    return n;
+    return contentStatus[0] === OUTPUT_FULL ? bytesMax : n;
   } finally {
     release(block);
   }

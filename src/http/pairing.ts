@@ -15,6 +15,7 @@ import { counter, counts } from '../base/counters.ts';
 import { raise, weird } from '../base/weird.ts';
 import * as c from './connection.ts';
 import { EARLY_RESPONSE, PIPELINED, raiseBits } from './head.ts';
+import { raiseHttp2Bits } from './http2-weirds.ts';
 import * as t from './transaction.ts';
 
 const C = counts;
@@ -235,6 +236,7 @@ export function finishCall(n: number, call: number, causes: number): void {
   if (flags & t.REPORTED) C[T_CLOSINGS]++;
   else countCall(flags, K[k + C_CAUSES]);
   raiseBits(K[k + C_WEIRDS]);
+  raiseHttp2Bits(K[k + t.C_HTTP2_WEIRDS]);
   if (finishedEnd === finished.length) {
     const larger = new Int32Array(finished.length * 2);
     larger.set(finished);

@@ -46,6 +46,10 @@ export const C_PROXY = 8;
 export const C_CLIENT = 9;
 export const C_REQUEST_END = 10;
 export const C_FORWARDED_FOR = 11;
+/** Weirds of HTTP/2 (http/http2-weirds.ts). */
+export const C_HTTP2_WEIRDS = 12;
+/** HTTP/2: number of the Content-Length field of the request << 16 | of the response, from 1; 0: none. */
+export const C_LENGTHS = 13;
 /** 0: no side is gRPC. */
 export const C_GRPC = 14;
 export const C_SOCKET = 15;

@@ -22,6 +22,9 @@ export const RESET_WAIT_US = 1_000_000;
 /** Streams that are over, remembered where frames may be missing: of one of these a late frame is no new call. */
 export const OVER_MAX = 1024;
 
+/** In place of the number of a promised stream. */
+export const NO_PROMISE = -1;
+
 /** One direction. */
 export class Direction {
   readonly frames: FrameReader = new FrameReader();
@@ -29,8 +32,8 @@ export class Direction {
   // A header block that goes on in CONTINUATION frames.
   /** Its stream; 0 when there is none under way. */
   openStream = 0;
-  /** The stream that it promises, or 0. */
-  openPromise = 0;
+  /** The stream that it promises, or NO_PROMISE. */
+  openPromise: number = NO_PROMISE;
   openEnds = false;
   openBlock = 0;
   openBytes = 0;
@@ -56,7 +59,7 @@ export class Direction {
     this.openBytes = 0;
     this.openFrames = 0;
     this.openStream = 0;
-    this.openPromise = 0;
+    this.openPromise = NO_PROMISE;
     this.openIsCut = false;
   }
 

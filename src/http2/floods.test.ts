@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { partsOf, type Turn, wires } from '../../test/support/conversation.ts';
-import { continuation, dataFrame, frame, headers, PREFACE, pushPromise, settingsFrame } from '../../test/support/http2-frames.ts';
+import { continuation, dataFrame, frame, headers, PREFACE, pushPromise, reset, settingsFrame } from '../../test/support/http2-frames.ts';
 import { type Run, runPipeline, settingsWith } from '../../test/support/run-pipeline.ts';
 
 const get = (path: string): [string, string][] => [
@@ -28,10 +28,13 @@ const floods: readonly (readonly [name: string, one: Buffer, most: number])[] = 
   ['http.http2.settings_flood', settingsFrame([[3, 100]]), 98],
   ['http.http2.ping_flood', ping, 1000],
   ['http.http2.empty_frames_flood', dataFrame(1, ''), 100],
+  ['http.http2.empty_frames_flood', dataFrame(1, '', false, 20), 100],
+  ['http.http2.priority_flood', frame(2, 0, 1, Buffer.alloc(5)), 1000],
+  ['http.http2.window_update_flood', frame(8, 0, 1, Buffer.from([0, 0, 0, 1])), 1000],
 ];
 
 for (const [name, one, most] of floods) {
-  test(`${name}: one frame too many a second raises it once, and all goes on`, () => {
+  test(`${name} of ${one.length} bytes: one frame too many a second raises it once, and all goes on`, () => {
     const first = client(headers(1, get('/a'), { end: false }));
     const repeat = (n: number): Turn => client(...Array<Buffer>(n).fill(one));
     assert.equal(replay([first, repeat(most)]).weirds[name], undefined, 'so many are no flood');
@@ -50,6 +53,28 @@ test('empty HEADERS and CONTINUATION frames count as empty frames, those that en
   assert.equal(replay([client(empty(1, 0), ...many)]).weirds['http.http2.empty_frames_flood'], 1);
   const ended = Array.from({ length: 150 }, (_, i) => dataFrame(2 * i + 1, '', true));
   assert.equal(replay([client(...ended)]).weirds['http.http2.empty_frames_flood'], undefined);
+});
+
+test('WINDOW_UPDATE frames that answer DATA are no flood', () => {
+  const update = (stream: number): Buffer => frame(8, 0, stream, Buffer.from([0, 0, 64, 0]));
+  const bytes = dataFrame(1, 'x'.repeat(100));
+  const download = [client(headers(1, get('/big'))), server(headers(1, ok, { end: false }))];
+  for (let i = 0; i < 100; i++) {
+    download.push(server(...Array<Buffer>(20).fill(bytes)), client(...Array.from({ length: 40 }, (_, j) => update(j & 1))));
+  }
+  assert.equal(replay(download).weirds['http.http2.window_update_flood'], undefined);
+});
+
+test('http.http2.reset_flood: a server that a client makes reset its streams', () => {
+  const streams = Array.from({ length: 101 }, (_, i) => 2 * i + 11);
+  const asked = client(...streams.map((n) => headers(n, get(`/${n}`))));
+  const flood = (code: number, n = streams.length): Run => replay([asked, server(...streams.slice(0, n).map((s) => reset(s, code)))]);
+  assert.equal(flood(1).weirds['http.http2.reset_flood'], 1);
+  assert.equal(flood(1, 100).weirds['http.http2.reset_flood'], undefined);
+  assert.equal(flood(0).weirds['http.http2.reset_flood'], undefined, 'NO_ERROR');
+  const byClient = replay([asked, client(...streams.map((s) => reset(s, 8)))]);
+  assert.equal(byClient.weirds['http.http2.reset_flood'], undefined);
+  assert.equal(byClient.weirds['http.http2.rapid_reset'], 1);
 });
 
 test('http.streamsMax: the oldest stream is reported as it stands', () => {

@@ -20,7 +20,7 @@ import { bytes } from '../base/arena.ts';
 import { capacity, enlarge, release, reserve } from '../base/blocks.ts';
 import { counter, counts } from '../base/counters.ts';
 import { reading, readTime } from '../http/reading.ts';
-import { EMPTY_FLOOD, Floods, PING_FLOOD, SETTINGS_FLOOD } from './floods.ts';
+import { EMPTY_FLOOD, Floods, PING_FLOOD, PRIORITY_FLOOD, SETTINGS_FLOOD } from './floods.ts';
 
 const B = bytes;
 const C = counts;
@@ -91,7 +91,7 @@ export class FrameReader {
   #padding = 0;
   #block = 0;
   #held = 0;
-  readonly #floods: Floods = new Floods();
+  readonly floods: Floods = new Floods();
   /** The frame under way, or the last one. */
   length = 0;
   type = 0;
@@ -208,21 +208,23 @@ export class FrameReader {
         this.#phase = IN_DATA;
         return at;
       }
-      if ((this.flags & END_STREAM) === 0) this.#floods.note(EMPTY_FLOOD, TIME[0]);
+      if ((this.flags & END_STREAM) === 0) this.floods.note(EMPTY_FLOOD, TIME[0]);
       this.event = PIECE;
       this.isLast = true;
     } else if (type >= TYPES || type === PING || type === WINDOW_UPDATE || type === PRIORITY) {
-      if (type === PING) this.#floods.note(PING_FLOOD, TIME[0]);
+      if (type === WINDOW_UPDATE) this.floods.noteWindowUpdate(TIME[0]);
+      else if (type === PING) this.floods.note(PING_FLOOD, TIME[0]);
+      else if (type === PRIORITY) this.floods.note(PRIORITY_FLOOD, TIME[0]);
       if (length > 0) this.#phase = PASS;
     } else if (length > FRAME_BYTES_MAX) {
       this.#phase = PASS;
       this.event = NOT_HAD;
     } else {
-      if (type === SETTINGS) this.#floods.note(SETTINGS_FLOOD, TIME[0]);
+      if (type === SETTINGS) this.floods.note(SETTINGS_FLOOD, TIME[0]);
       if (length > 0) this.#phase = GATHER;
       else {
         const saysNothing = (type === HEADERS || type === CONTINUATION) && (this.flags & (END_STREAM | END_HEADERS)) === 0;
-        if (saysNothing) this.#floods.note(EMPTY_FLOOD, TIME[0]);
+        if (saysNothing) this.floods.note(EMPTY_FLOOD, TIME[0]);
         this.event = FRAME;
       }
     }
@@ -234,7 +236,10 @@ export class FrameReader {
     if (this.#padding < 0) {
       this.#padding = B[p++];
       this.#left--;
-      if (this.#padding > this.#left) this.#padding = this.#left;
+      if (this.#padding >= this.#left) {
+        this.#padding = this.#left;
+        if ((this.flags & END_STREAM) === 0) this.floods.note(EMPTY_FLOOD, TIME[0]);
+      }
     }
     const n = end - p < this.#left ? end - p : this.#left;
     const data = this.#left - this.#padding;

@@ -15,15 +15,20 @@ import { bytes, words } from '../base/arena.ts';
 import { reserve } from '../base/blocks.ts';
 import { noteMediaType } from '../http/grpc.ts';
 import * as h from '../http/head.ts';
+import { BAD_FIELD_NAME, BAD_FIELD_VALUE, CONNECTION_FIELD } from '../http/http2-weirds.ts';
 import { reading } from '../http/reading.ts';
 import * as t from '../http/transaction.ts';
 import { fieldList } from './field-list.ts';
+import { classesOf, connectionField, isPlain, NOT_IN_NAME, NOT_IN_VALUE } from './malformed.ts';
+import { pseudo } from './pseudo-fields.ts';
+import { isStatic } from './static-table.ts';
 
 const B = bytes;
 const W = words;
 const K = t.calls;
 const F = fieldList;
 const R = reading;
+const P = pseudo;
 const head = h.head;
 const { CALL_SHIFT, C_FLAGS, C_WEIRDS, C_CAUSES, REQUEST } = t;
 const { takeField, clear } = h;
@@ -34,83 +39,14 @@ const SHORT_COPY_BYTES = 24;
 /** 2.0, as http/transaction.ts writes versions. */
 export const VERSION_2 = 120;
 const HOST = Buffer.from('host', 'latin1');
-const WEBSOCKET = Buffer.from('websocket', 'latin1');
 /** Colon, blank, CR, LF. */
 const FIELD_EXTRA_BYTES = 4;
 const START_EXTRA_BYTES = 3;
 
-/** What `readList` found: places of the values of pseudo-header fields, -1 where there is none or it is unknown. */
-class Pseudo {
-  methodAt = -1;
-  methodEnd = -1;
-  pathAt = -1;
-  pathEnd = -1;
-  authorityAt = -1;
-  authorityEnd = -1;
-  /** -1: no such field; 0: it is there and its value unknown. */
-  status = -1;
-  /** `:method`, `:path`, `:scheme` or `:authority` is there, known or not. */
-  isRequest = false;
-  /** `:protocol` (RFC 8441), and whether it is known to be WebSocket. */
-  isExtended = false;
-  isWebSocket = false;
-  /** A name or a value is unknown. */
-  isIncomplete = false;
-  hasHost = false;
-}
-export const pseudo: Pseudo = new Pseudo();
-const P = pseudo;
-
-/** Looks through the first `count` fields of the list. */
-export function readList(count: number): void {
-  P.methodAt = P.methodEnd = P.pathAt = P.pathEnd = P.authorityAt = P.authorityEnd = P.status = -1;
-  P.isRequest = P.isExtended = P.isWebSocket = P.isIncomplete = P.hasHost = false;
-  for (let f = 0; f < count << 2; f += 4) {
-    const at = F[f];
-    if (at < 0) {
-      P.isIncomplete = true;
-      continue;
-    }
-    const valueAt = F[f + 2];
-    if (valueAt < 0) P.isIncomplete = true;
-    const length = F[f + 1] - at;
-    if (length === 0 || B[at] !== COLON) {
-      if (length === 4 && valueAt >= 0 && B[at] === 104 && B[at + 1] === 111 && B[at + 2] === 115 && B[at + 3] === 116) P.hasHost = true;
-      continue;
-    }
-    const valueEnd = F[f + 3];
-    // :method and :status, :path, :scheme, :authority, :protocol
-    if (length === 7 && B[at + 1] === 109) {
-      P.isRequest = true;
-      P.methodAt = valueAt;
-      P.methodEnd = valueEnd;
-    } else if (length === 7 && B[at + 2] === 116) P.status = valueAt < 0 ? 0 : statusOf(valueAt, valueEnd);
-    else if (length === 5 && B[at + 1] === 112) {
-      P.isRequest = true;
-      P.pathAt = valueAt;
-      P.pathEnd = valueEnd;
-    } else if (length === 7) P.isRequest = true;
-    else if (length === 10) {
-      P.isRequest = true;
-      P.authorityAt = valueAt;
-      P.authorityEnd = valueEnd;
-    } else if (length === 9) {
-      P.isExtended = true;
-      P.isWebSocket = valueAt >= 0 && h.startsWith(valueAt, valueEnd, WEBSOCKET) && valueEnd - valueAt === WEBSOCKET.length;
-    }
-  }
-}
-
-function statusOf(at: number, end: number): number {
-  if (end - at !== 3) return 0;
-  let status = 0;
-  for (let p = at; p < end; p++) {
-    const digit = B[p] - 48;
-    if (digit < 0 || digit > 9) return 0;
-    status = status * 10 + digit;
-  }
-  return status;
-}
+/** What is wrong with the fields at hand (http/http2-weirds.ts). */
+let malformed = 0;
+/** Number of the Content-Length field, from 1; 0: none. */
+let lengthField = 0;
 
 function put(to: number, at: number, end: number): number {
   const length = end - at;
@@ -155,7 +91,11 @@ function measureNothing(before: number): number {
 /** Writes `name: value CRLF` at `to` and notes it as field number `n` in the table whose words begin at `table`. */
 function writeField(block: number, table: number, n: number, to: number, f: number): number {
   const nameEnd = put(to, F[f], F[f + 1]);
-  return endField(block, table, n, to, nameEnd, F[f + 2], F[f + 3]);
+  if (!isStatic(F[f]) && (nameEnd === to || classesOf(to, nameEnd) & NOT_IN_NAME)) malformed |= BAD_FIELD_NAME;
+  const end = endField(block, table, n, to, nameEnd, F[f + 2], F[f + 3]);
+  const nameBytes = nameEnd - to;
+  if (nameBytes === 2 || nameBytes === 10 || nameBytes === 16) malformed |= connectionField(to, nameEnd, nameEnd + 2, end - 2);
+  return end;
 }
 
 function endField(block: number, table: number, n: number, nameAt: number, nameEnd: number, valueAt: number, valueEnd: number): number {
@@ -167,12 +107,15 @@ function endField(block: number, table: number, n: number, nameAt: number, nameE
   B[end + 1] = 10;
   W[table + 2 * n] = ((nameAt - block) << 16) | (nameEnd - block);
   W[table + 2 * n + 1] = ((at - block) << 16) | (end - block);
+  const hadLength = head.hasLength;
   head.weirds |= takeField(n + 1, nameAt, nameEnd, at, end);
+  if (head.hasLength !== hadLength) lengthField = n + 1;
   return end + 2;
 }
 
 /** All fields but pseudo-header fields and unknown ones, from `to` on; `n` of them are there already. */
 function writeFields(block: number, table: number, n: number, to: number): void {
+  malformed = lengthField = 0;
   let o = to;
   let i = n;
   for (let f = 0; f < fittingFields << 2; f += 4) {
@@ -180,6 +123,15 @@ function writeFields(block: number, table: number, n: number, to: number): void 
     o = writeField(block, table, i++, o, f);
   }
   writtenFields = i;
+  if (!isPlain(to, o, i - n)) noteBadValues(fittingFields);
+  if (head.upgrade !== 0 || head.transfer !== 0 || head.weirds & h.ODD_TRANSFER_CODING) malformed |= CONNECTION_FIELD;
+}
+
+function noteBadValues(count: number): void {
+  for (let f = 0; f < count << 2; f += 4) {
+    if (F[f] < 0 || F[f + 2] < 0 || (F[f + 1] > F[f] && B[F[f]] === COLON)) continue;
+    if (classesOf(F[f + 2], F[f + 3]) & NOT_IN_VALUE) malformed |= BAD_FIELD_VALUE;
+  }
 }
 
 /** What the list says becomes the head of one side of a call; false when there is no memory for it. */
@@ -244,6 +196,8 @@ export function keepHead(call: number, side: number, count: number): boolean {
     noteMediaType(k, side, t.valueAt(block, table, field), t.valueEnd(block, table, field));
   }
   K[k + C_WEIRDS] |= head.weirds;
+  K[k + t.C_HTTP2_WEIRDS] |= malformed;
+  K[k + t.C_LENGTHS] |= isRequest ? lengthField << 16 : lengthField;
   if (isCut) K[k + C_CAUSES] |= t.CUT_AT_LIMIT;
   if (head.severalEncodings) K[k + C_FLAGS] |= t.SEVERAL_CODINGS;
   if (isRequest && head.clientIp) {
@@ -263,6 +217,7 @@ export function keepTrailers(call: number, side: number, count: number): void {
   const block = reserve(((length + 3) & ~3) + 8 * (fittingFields + 1));
   if (block === 0) return;
   writeFields(block, t.fieldTable(block, length), 0, block);
+  K[k + t.C_HTTP2_WEIRDS] |= malformed;
   K[s + t.S_TRAILER] = block;
   K[s + t.S_TRAILER_BYTES] = length;
   K[s + t.S_TRAILER_FIELDS] = writtenFields;

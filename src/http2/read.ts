@@ -8,7 +8,7 @@
  * can say what it inserted; its stream is reported with what is known.
  */
 import { bytes, words } from '../base/arena.ts';
-import { capacity, enlarge, reserve } from '../base/blocks.ts';
+import { reserve } from '../base/blocks.ts';
 import { packetTimeUs } from '../base/clock.ts';
 import { counter, counts } from '../base/counters.ts';
 import type { Settings } from '../base/settings.ts';
@@ -16,12 +16,12 @@ import { raise, weird } from '../base/weird.ts';
 import * as c from '../http/connection.ts';
 import { isServer, setClient, setKind } from '../http/role.ts';
 import { TAIL_PREFIX_BYTES } from '../http/tail.ts';
-import { CONTINUATIONS_MAX, type Direction, Http2Connection } from './connection.ts';
-import { fieldCount } from './field-list.ts';
+import { type Direction, Http2Connection, NO_PROMISE } from './connection.ts';
+import { RESET_FLOOD } from './floods.ts';
 import * as f from './frames.ts';
+import { append, block, breakOff, continuation, cutOpen, lostHeaders, refuseBlock, resetHeaderBlocks } from './header-blocks.ts';
 import { SIZE_UNKNOWN } from './header-table.ts';
-import { decodeFields } from './hpack.ts';
-import { hpackWeird } from './hpack-error.ts';
+import { finishStreams, onGoaway, onReset, resetStreams } from './open-streams.ts';
 import { findFrame, findFrames } from './resync.ts';
 import * as s from './streams.ts';
 
@@ -35,9 +35,6 @@ const { HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY, CONTINUATION, END_S
 const T_SKIPPED = counter('http2.skipped_bytes');
 const W_FRAME = weird('http.http2.bad_frame');
 const W_RESYNC = weird('http.http2.resynchronised');
-const W_BLOCK = weird('limit.http.header_block');
-const W_STRAY = weird('http.http2.stray_continuation');
-const W_HEADERS_LOST = weird('http.http2.headers_lost');
 
 const SETTING_BYTES = 6;
 const SETTINGS_HEADER_TABLE_SIZE = 1;
@@ -46,11 +43,10 @@ const SETTINGS_MAX_FRAME_SIZE = 5;
 /** By the number in X_SMALL of direction 0; 0 is none. */
 let connections: (Http2Connection | undefined)[] = [undefined];
 let free: number[] = [];
-let headerBlockBytesMax = 256 << 10;
 
 export function resetHttp2(settings: Settings): void {
-  headerBlockBytesMax = settings.http.headerBlockBytesMax;
-  s.resetStreams(settings.http.streamsMax);
+  resetHeaderBlocks(settings.http.headerBlockBytesMax);
+  resetStreams(settings.http.streamsMax);
   connections = [undefined];
   free = [];
 }
@@ -157,8 +153,7 @@ export function feed(n: number, direction: number, at: number, end: number): voi
         break;
       case f.NOT_HAD:
         if (isHeaderType(frames.type)) {
-          raise(W_BLOCK);
-          lostHeaders(h, d, direction, 0, 0);
+          refuseBlock(h, d, direction);
         }
         break;
       case f.NO_FRAME:
@@ -191,7 +186,9 @@ function data(h: Http2Connection, d: Direction, direction: number): void {
   const { frames } = d;
   if (d.openStream !== 0) breakOff(h, d, direction);
   s.onData(h, direction, frames, frames.at, frames.end);
-  if (frames.isLast && frames.flags & END_STREAM) s.onEnd(h, direction, frames.stream);
+  if (!frames.isLast) return;
+  h.directions[direction === 0 ? 1 : 0].frames.floods.noteDataAcross();
+  if (frames.flags & END_STREAM) s.onEnd(h, direction, frames.stream);
 }
 
 /** A whole frame that is not DATA. */
@@ -209,10 +206,14 @@ function frame(h: Http2Connection, d: Direction, direction: number): void {
       settings(h, d, direction);
       return;
     case RST_STREAM:
-      s.onReset(h, direction, stream);
+      // Of a server that has answered, NO_ERROR says that it needs no more of the request (8.1).
+      if (isServer(h.n, direction) && end - at === 4 && (B[at] | B[at + 1] | B[at + 2] | B[at + 3]) !== 0) {
+        frames.floods.note(RESET_FLOOD, packetTimeUs[0]);
+      }
+      onReset(h, direction, stream);
       return;
     case GOAWAY:
-      if (end - at >= 8) s.onGoaway(h, direction, (((B[at] & 0x7f) << 24) | (B[at + 1] << 16) | (B[at + 2] << 8) | B[at + 3]) >>> 0);
+      if (end - at >= 8) onGoaway(h, direction, (((B[at] & 0x7f) << 24) | (B[at + 1] << 16) | (B[at + 2] << 8) | B[at + 3]) >>> 0);
       return;
     default:
   }
@@ -225,7 +226,7 @@ function frame(h: Http2Connection, d: Direction, direction: number): void {
     lostHeaders(h, d, direction, 0, 0);
     return;
   }
-  const promise = type === PUSH_PROMISE ? ((B[at] & 0x7f) << 24) | (B[at + 1] << 16) | (B[at + 2] << 8) | B[at + 3] : 0;
+  const promise = type === PUSH_PROMISE ? ((B[at] & 0x7f) << 24) | (B[at + 1] << 16) | (B[at + 2] << 8) | B[at + 3] : NO_PROMISE;
   at += before;
   end -= padding;
   const ends = type === HEADERS && (flags & END_STREAM) !== 0;
@@ -239,130 +240,6 @@ function frame(h: Http2Connection, d: Direction, direction: number): void {
   d.openTimeUs = frames.timeUs;
   d.openSequence = frames.sequence;
   append(h, d, direction, at, end);
-}
-
-function continuation(h: Http2Connection, d: Direction, direction: number): void {
-  const { frames } = d;
-  if (d.openStream !== frames.stream || frames.stream === 0) {
-    if (d.openStream !== 0) breakOff(h, d, direction);
-    // Its beginning was lost, or there never was one.
-    if (!d.hasHoles) raise(W_STRAY);
-    d.table.poison();
-    return;
-  }
-  d.openFrames++;
-  append(h, d, direction, frames.at, frames.end);
-  if ((frames.flags & END_HEADERS) === 0) return;
-  if (!d.openIsCut) {
-    block(h, d, direction, d.openStream, d.openPromise, d.openEnds, d.openBlock, d.openBlock + d.openBytes, d.openTimeUs, d.openSequence);
-  }
-  d.closeBlock();
-}
-
-/** Adds a fragment to the header block under way. */
-function append(h: Http2Connection, d: Direction, direction: number, at: number, end: number): void {
-  if (d.openIsCut) return;
-  const total = d.openBytes + end - at;
-  if (total > headerBlockBytesMax || d.openFrames > CONTINUATIONS_MAX) {
-    raise(W_BLOCK);
-    cutOpen(h, d, direction);
-    return;
-  }
-  if (end === at) return;
-  if (d.openBlock === 0) d.openBlock = reserve(end - at);
-  else if (total > capacity(d.openBlock)) {
-    const larger = enlarge(d.openBlock, d.openBytes, Math.max(total, 2 * capacity(d.openBlock)));
-    if (larger === 0) {
-      cutOpen(h, d, direction);
-      return;
-    }
-    d.openBlock = larger;
-  }
-  if (d.openBlock === 0) {
-    cutOpen(h, d, direction);
-    return;
-  }
-  B.copyWithin(d.openBlock + d.openBytes, at, end);
-  d.openBytes = total;
-}
-
-/** Reports the header block under way by what there is of it; the rest is passed over. */
-function cutOpen(h: Http2Connection, d: Direction, direction: number): void {
-  if (d.openIsCut) return;
-  d.openIsCut = true;
-  decodeFields(d.table, d.openBlock, d.openBlock + d.openBytes);
-  d.table.poison();
-  toStream(h, direction, d.openStream, d.openPromise, fieldCount[0], (d.openEnds ? s.ENDS : 0) | s.UNREAD, d.openTimeUs, d.openSequence);
-}
-
-/** A header block whose CONTINUATION did not come. */
-function breakOff(h: Http2Connection, d: Direction, direction: number): void {
-  if (!d.openIsCut && !d.hasHoles) raise(W_STRAY);
-  cutOpen(h, d, direction);
-  d.closeBlock();
-}
-
-function block(
-  h: Http2Connection,
-  d: Direction,
-  direction: number,
-  stream: number,
-  promise: number,
-  ends: boolean,
-  at: number,
-  end: number,
-  timeUs: number,
-  sequence: number,
-): void {
-  const count = decodeFields(d.table, at, end);
-  if (count < 0) raise(hpackWeird(count));
-  const flags = (ends ? s.ENDS : 0) | (count < 0 ? s.UNREAD : 0);
-  toStream(h, direction, stream, promise, fieldCount[0], flags, timeUs, sequence);
-}
-
-function toStream(
-  h: Http2Connection,
-  direction: number,
-  stream: number,
-  promise: number,
-  count: number,
-  flags: number,
-  timeUs: number,
-  sequence: number,
-): void {
-  if (promise !== 0) s.onPromise(h, direction, promise, count, flags, timeUs, sequence);
-  else s.onHeaders(h, direction, stream, count, flags, timeUs, sequence);
-}
-
-/** The frame under way holds a header block of which only `[at, end)` is to be had: fields of its beginning, or nothing. */
-function lostHeaders(h: Http2Connection, d: Direction, direction: number, at: number, end: number): void {
-  const { frames } = d;
-  const { type, flags, stream } = frames;
-  raise(W_HEADERS_LOST);
-  if (type === CONTINUATION) {
-    cutOpen(h, d, direction);
-    if (flags & END_HEADERS) d.closeBlock();
-    d.table.poison();
-    return;
-  }
-  let p = at;
-  let stop = end;
-  if (p < end && flags & PADDED) {
-    // Zeros that fill the frame are no fields.
-    stop = Math.min(end, at + frames.length - B[p]);
-    p++;
-  }
-  if (type === HEADERS && flags & HAS_PRIORITY) p += 5;
-  if (type === PUSH_PROMISE) p = stop;
-  if (p < stop) decodeFields(d.table, p, stop);
-  else fieldCount[0] = 0;
-  d.table.poison();
-  if (type !== HEADERS || stream === 0) return;
-  const ends = (flags & END_STREAM) !== 0;
-  s.onHeaders(h, direction, stream, fieldCount[0], (ends ? s.ENDS : 0) | s.UNREAD, frames.timeUs, frames.sequence);
-  if (flags & END_HEADERS) return;
-  d.openStream = stream;
-  d.openIsCut = true;
 }
 
 /**
@@ -439,7 +316,7 @@ export function close(n: number, cause: number): void {
     if (d.openStream !== 0) cutOpen(h, d, direction);
     if (d.frames.peek() && d.frames.type === HEADERS) lostHeaders(h, d, direction, d.frames.at, d.frames.end);
   }
-  s.finishStreams(h, cause);
+  finishStreams(h, cause);
   h.directions[0].release();
   h.directions[1].release();
   const slot = N[n + N_SIDE + X_SMALL];

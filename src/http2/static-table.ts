@@ -91,3 +91,10 @@ if (top > headerRegion.at + STATIC_BYTES_MAX) throw new Error('static table: no 
 
 /** One past the part of the header region that the static table may take. */
 export const STATIC_END: number = headerRegion.at + STATIC_BYTES_MAX;
+const FROM = headerRegion.at;
+const TO = STATIC_END;
+
+/** Whether the string that begins at `at` is one of the static table. */
+export function isStatic(at: number): boolean {
+  return at >= FROM && at < TO;
+}

@@ -91,6 +91,16 @@ test('a promised request is a call of its own', () => {
   ]);
 });
 
+test('a promise of stream 0 is none, and its fields are of no other stream', () => {
+  const run = replay([
+    client(headers(1, get('/page'))),
+    server(headers(1, ok, { end: false }), pushPromise(1, 0, [...get('/promised'), ['x-promised', 'yes']]), dataFrame(1, 'page', true)),
+  ]);
+  assert.deepEqual(brief(run), [['/page', 200, 'page']]);
+  assert.equal(run.records[0].response?.trailers, undefined);
+  assert.equal(run.weirds['http.http2.bad_stream'], 1);
+});
+
 test('padding, priority, interim answers, trailers, frames of unknown type', () => {
   const run = replay([
     client(headers(1, get('/a'), { pad: 7, priority: true, end: false }), frame(0x50, 0xff, 1, Buffer.from('grease'))),
@@ -291,6 +301,18 @@ test('a call that the client took back waits a second for its answer, then goes'
     ['/back', null, '', 'no-response', 'reset'],
     ['/next', 200, ''],
   ]);
+});
+
+test('a call that the client took back goes after its second, though its connection is quiet', () => {
+  const quiet = packets([...opening, client(headers(1, get('/back')), reset(1, 8))], 'open');
+  const asks = Array.from({ length: 5 }, (_, i): Turn => client(Buffer.from(`GET /other/${i} HTTP/1.1\r\nHost: other.example\r\n\r\n`)));
+  const answers = asks.map(() => server(Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')));
+  const turns = asks.flatMap((ask, i) => [ask, answers[i]]);
+  const other = wires(partsOf({ turns, calls: [], end: 'open' }, everyBytes(1400)), { clientPort: 50_001 });
+  const run = runPipeline([...quiet, ...other.map((w, i) => ({ ...w, timeUs: w.timeUs + i * 1_000_000 }))], { everyPacket: true });
+  const place = run.records.findIndex(({ request }) => request?.target === '/back');
+  assert.deepEqual(brief(run)[place], ['/back', null, '', 'no-response', 'reset']);
+  assert.ok(place < 3, `it came as number ${place}`);
 });
 
 test('an upgrade from HTTP/1: the request is stream 1, beside the 101', () => {

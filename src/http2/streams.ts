@@ -22,12 +22,14 @@ import { raise, weird } from '../base/weird.ts';
 import { crossMessages, losePlace } from '../grpc/messages.ts';
 import { addBody } from '../http/body.ts';
 import * as c from '../http/connection.ts';
-import { beginCall, finishCall } from '../http/pairing.ts';
 import { isServer, setClient } from '../http/role.ts';
 import * as t from '../http/transaction.ts';
-import { type Http2Connection, RAPID_RESETS, RESET_WAIT_US, RESETS_WAITING_MAX } from './connection.ts';
-import { keepHead, keepTrailers, pseudo, readList, VERSION_2 } from './head-block.ts';
-import { answerSocket, askSocket, closeSockets, socketData, socketEnds, socketGap, socketReset, socketsLost } from './web-sockets.ts';
+import type { Http2Connection } from './connection.ts';
+import { keepHead, keepTrailers, VERSION_2 } from './head-block.ts';
+import { checkLength } from './malformed.ts';
+import { boundSockets, finish, isGapped, isLate, isLossy, mayBeMissed, openCall } from './open-streams.ts';
+import { isConnect, pseudo, readList, requestWeirds, responseWeirds, trailerWeirds } from './pseudo-fields.ts';
+import { answerSocket, askSocket, socketData, socketEnds, socketGap, socketsLost } from './web-sockets.ts';
 
 const B = bytes;
 const NOW = packetTimeUs;
@@ -37,66 +39,19 @@ const K = t.calls;
 const D = t.doubles;
 const P = pseudo;
 const { N_CLIENT, N_FLAGS, JOINED_LATE, GAPPED } = c;
-const { CALL_SHIFT, C_FLAGS, C_CAUSES, REQUEST, RESPONSE, D_REQUEST, D_RESPONSE, D_FIRST, D_LAST } = t;
+const { CALL_SHIFT, C_FLAGS, C_CAUSES, C_HTTP2_WEIRDS, REQUEST, RESPONSE, D_REQUEST, D_RESPONSE, D_FIRST, D_LAST } = t;
 const { HAS_REQUEST, HAS_RESPONSE, REQUEST_DONE, RESPONSE_DONE } = t;
 
 const T_INFORMATIONAL = counter('calls.informational');
 const T_LATE = counter('http2.frames_late');
-const T_RESETS = counter('http2.resets');
 const T_PROMISED = counter('http2.promised');
-const W_STREAMS = weird('limit.http.streams');
-const W_RAPID = weird('http.http2.rapid_reset');
 const W_STREAM = weird('http.http2.bad_stream');
 const SWITCHING_PROTOCOLS = 101;
-
-let streamsMax = 4096;
-
-export function resetStreams(max: number): void {
-  streamsMax = max;
-}
 
 /** Flags of `onHeaders`: the stream ends with it. */
 export const ENDS = 1;
 /** The block could not be read to its end: fields are missing. */
 export const UNREAD = 2;
-
-/** Whether requests or responses of the connection may have been missed. */
-function isLossy(h: Http2Connection): boolean {
-  return (N[h.n + N_FLAGS] & (JOINED_LATE | GAPPED)) !== 0;
-}
-
-function isLate(h: Http2Connection): boolean {
-  return (N[h.n + N_FLAGS] & JOINED_LATE) !== 0;
-}
-
-function isGapped(h: Http2Connection): boolean {
-  return (N[h.n + N_FLAGS] & GAPPED) !== 0;
-}
-
-/** Whether a stream that is not open may be one that was missed. */
-function mayBeMissed(h: Http2Connection, stream: number): boolean {
-  return isLossy(h) && !h.isOver(stream, isLate(h));
-}
-
-function openCall(h: Http2Connection, stream: number): number {
-  if (h.reset.length > 0) finishReset(h);
-  if (h.streams.size >= streamsMax) {
-    raise(W_STREAMS);
-    for (const [oldest, call] of h.streams) {
-      finishAsIs(h, oldest, call, t.CUT_AT_LIMIT);
-      break;
-    }
-  }
-  const call = beginCall(h.n, h.flow);
-  if (call !== 0) h.streams.set(stream, call);
-  return call;
-}
-
-function finish(h: Http2Connection, stream: number, call: number, causes: number): void {
-  h.streams.delete(stream);
-  if (isLossy(h)) h.noteOver(stream, isLate(h));
-  finishCall(h.n, call, causes);
-}
 
 /** Notes on one side of a call what all heads have in common. */
 function noteHead(call: number, side: number, count: number, timeUs: number, sequence: number, flags: number): void {
@@ -181,8 +136,8 @@ function onRequest(h: Http2Connection, stream: number, count: number, flags: num
       return;
     }
     const isNew = isLossy(h) ? !h.isOver(stream, isLate(h)) : stream > h.lastStream;
-    // Trailers of a request that was missed, or began before the capture.
-    if (!isNew || (!P.isRequest && !isGapped(h))) {
+    // Trailers of a request that began before the capture.
+    if (!isNew || (!P.isRequest && isLate(h) && !isGapped(h))) {
       C[T_LATE]++;
       return;
     }
@@ -190,7 +145,7 @@ function onRequest(h: Http2Connection, stream: number, count: number, flags: num
     call = openCall(h, stream);
     if (call === 0) return;
   }
-  if (P.isRequest) request(call, count, flags, timeUs, sequence);
+  if (P.isRequest || !isLossy(h)) request(call, count, flags, timeUs, sequence);
   else {
     missedHead(call, REQUEST, timeUs, sequence);
     if ((flags & UNREAD) === 0) keepTrailers(call, REQUEST, count);
@@ -204,12 +159,16 @@ function request(call: number, count: number, flags: number, timeUs: number, seq
   const methodBytes = P.methodEnd - m;
   if (methodBytes === 4 && B[m] === 72 && B[m + 1] === 69 && B[m + 2] === 65 && B[m + 3] === 68) K[k + C_FLAGS] |= t.IS_HEAD;
   // What flows through a tunnel is counted as a body, and none of it is kept; an extended CONNECT has a path (RFC 8441).
-  if (methodBytes === 7 && B[m] === 67 && B[m + 1] === 79 && B[m + 2] === 78 && !P.isExtended) {
-    K[k + C_FLAGS] |= t.IS_CONNECT | t.REQUEST_STOPPED | t.RESPONSE_STOPPED;
-  }
-  if (P.isWebSocket) askSocket(call);
+  const connects = isConnect();
+  if (connects && !P.isExtended) K[k + C_FLAGS] |= t.IS_CONNECT | t.REQUEST_STOPPED | t.RESPONSE_STOPPED;
+  if (P.isWebSocket && (connects || m < 0)) askSocket(call);
+  K[k + C_HTTP2_WEIRDS] |= requestWeirds(isWhole(flags));
   noteHead(call, REQUEST, count, timeUs, sequence, flags);
-  if (P.methodAt < 0 || (P.pathAt < 0 && (K[k + C_FLAGS] & t.IS_CONNECT) === 0)) markIncomplete(k, REQUEST);
+}
+
+/** Whether nothing of the list is unknown or unread. */
+function isWhole(flags: number): boolean {
+  return !P.isIncomplete && (flags & UNREAD) === 0;
 }
 
 function onResponse(h: Http2Connection, stream: number, count: number, flags: number, timeUs: number, sequence: number): void {
@@ -224,9 +183,11 @@ function onResponse(h: Http2Connection, stream: number, count: number, flags: nu
   }
   if (P.status >= 100 && P.status < 200 && P.status !== SWITCHING_PROTOCOLS && (flags & ENDS) === 0) {
     C[T_INFORMATIONAL]++;
+    if (call !== 0) K[(call << CALL_SHIFT) + C_HTTP2_WEIRDS] |= responseWeirds(false);
     return;
   }
-  const isHeadMissed = P.status < 0 && (flags & ENDS) !== 0 && (call === 0 || isGapped(h) || !P.isIncomplete);
+  // What ends a stream and has no status is trailers, or malformed where nothing can have been missed.
+  const isHeadMissed = P.status < 0 && (flags & ENDS) !== 0 && (call === 0 || isGapped(h) || (isLate(h) && !P.isIncomplete));
   if (call === 0) {
     if (!mayBeMissed(h, stream) || (isHeadMissed && !isGapped(h))) {
       C[T_LATE]++;
@@ -243,13 +204,14 @@ function onResponse(h: Http2Connection, stream: number, count: number, flags: nu
     return;
   }
   const k = call << CALL_SHIFT;
+  K[k + C_HTTP2_WEIRDS] |= responseWeirds(isWhole(flags));
   noteHead(call, RESPONSE, count, timeUs, sequence, flags);
   if (P.status > 0) K[k + RESPONSE + t.S_FIRST] = P.status;
-  else markIncomplete(k, RESPONSE);
   if (flags & ENDS) responseEnds(h, stream, call);
   else if (answerSocket(h, stream, call, P.status, count, (flags & UNREAD) !== 0)) {
     K[k + C_FLAGS] |= REQUEST_DONE | RESPONSE_DONE;
     finish(h, stream, call, 0);
+    boundSockets(h);
   }
 }
 
@@ -265,6 +227,7 @@ function takeBack(call: number): void {
   const k = call << CALL_SHIFT;
   release(K[k + RESPONSE + t.S_HEAD]);
   for (let i = 0; i < 16; i++) K[k + RESPONSE + i] = 0;
+  K[k + t.C_LENGTHS] &= ~0xffff;
   K[k + C_FLAGS] &= ~(HAS_RESPONSE | t.RESPONSE_HEADERS_UNKNOWN);
   if ((K[k + C_FLAGS] & t.REQUEST_HEADERS_UNKNOWN) === 0) K[k + C_CAUSES] &= ~t.HEADERS_UNKNOWN;
 }
@@ -279,7 +242,10 @@ function onTrailers(h: Http2Connection, stream: number, call: number, side: numb
   // Behind a head of unknown status and without a body, it may be the final answer.
   const isDoubtful = side === RESPONSE && K[k + RESPONSE + t.S_FIRST] === 0 && D[(call << 5) + D_RESPONSE + t.D_BODY] === 0;
   const isIncomplete = P.isIncomplete || (flags & UNREAD) !== 0;
-  if (!isDoubtful || !isIncomplete) keepTrailers(call, side, count);
+  if (!isDoubtful || !isIncomplete) {
+    K[k + C_HTTP2_WEIRDS] |= trailerWeirds();
+    keepTrailers(call, side, count);
+  }
   if (isIncomplete) markIncomplete(k, side);
   if (flags & ENDS) end(h, stream, call, side);
 }
@@ -407,6 +373,7 @@ function end(h: Http2Connection, stream: number, call: number, side: number): vo
 
 function requestEnds(h: Http2Connection, stream: number, call: number): void {
   const k = call << CALL_SHIFT;
+  if ((K[k + C_FLAGS] & REQUEST_DONE) === 0) checkLength(call, REQUEST);
   K[k + C_FLAGS] |= REQUEST_DONE;
   if (K[k + C_FLAGS] & RESPONSE_DONE) finish(h, stream, call, 0);
 }
@@ -414,67 +381,10 @@ function requestEnds(h: Http2Connection, stream: number, call: number): void {
 function responseEnds(h: Http2Connection, stream: number, call: number): void {
   const k = call << CALL_SHIFT;
   if ((K[k + C_FLAGS] & HAS_RESPONSE) === 0) return;
+  if ((K[k + C_FLAGS] & RESPONSE_DONE) === 0) checkLength(call, RESPONSE);
   K[k + C_FLAGS] |= RESPONSE_DONE;
   const flags = K[k + C_FLAGS];
   if (flags & (REQUEST_DONE | t.DOUBTFUL) || (flags & HAS_REQUEST) === 0) finish(h, stream, call, 0);
-}
-
-/**
- * RST_STREAM (6.4). A server that resets sends nothing more. What it sent before a client's reset reached it still comes, so
- * such a call waits for its answer: for a second, and while few others do.
- */
-export function onReset(h: Http2Connection, direction: number, stream: number): void {
-  C[T_RESETS]++;
-  const call = h.streams.get(stream);
-  if (call === undefined) {
-    socketReset(h, stream);
-    return;
-  }
-  const k = call << CALL_SHIFT;
-  const answered = (K[k + C_FLAGS] & HAS_RESPONSE) !== 0;
-  K[k + C_CAUSES] |= t.CAUSE_RESET;
-  if (isServer(h.n, direction) || K[k + C_FLAGS] & RESPONSE_DONE) {
-    finishAsIs(h, stream, call, 0);
-    return;
-  }
-  // CVE-2023-44487: requests that are taken back at once cost the server more than the client.
-  if (!answered && ++h.resets === RAPID_RESETS) raise(W_RAPID);
-  K[k + C_FLAGS] |= REQUEST_DONE;
-  h.reset.push(stream);
-  h.resetTimesUs.push(NOW[0]);
-  finishReset(h);
-}
-
-/** Finishes calls that were reset by the client and have waited long enough for their answer. */
-function finishReset(h: Http2Connection): void {
-  while (h.reset.length > RESETS_WAITING_MAX || (h.reset.length > 0 && NOW[0] - h.resetTimesUs[0] > RESET_WAIT_US)) {
-    h.resetTimesUs.shift();
-    const stream = h.reset.shift() ?? 0;
-    const call = h.streams.get(stream);
-    if (call !== undefined) finishAsIs(h, stream, call, t.CAUSE_RESET);
-  }
-}
-
-/** A call that may have no response yet is finished. */
-function finishAsIs(h: Http2Connection, stream: number, call: number, cause: number): void {
-  finish(h, stream, call, cause | (K[(call << CALL_SHIFT) + C_FLAGS] & HAS_RESPONSE ? 0 : t.NO_RESPONSE));
-}
-
-/** GOAWAY: the server has not looked at streams beyond `last`, and will not (6.8). */
-export function onGoaway(h: Http2Connection, direction: number, last: number): void {
-  if (!isServer(h.n, direction)) return;
-  for (const [stream, call] of h.streams) {
-    if ((stream & 1) === 0 || stream <= last || K[(call << CALL_SHIFT) + C_FLAGS] & HAS_RESPONSE) continue;
-    finish(h, stream, call, t.NO_RESPONSE | t.CAUSE_CLOSED);
-  }
-}
-
-/** The connection is over: what is under way is finished as it stands. */
-export function finishStreams(h: Http2Connection, cause: number): void {
-  closeSockets(h, cause);
-  for (const [stream, call] of h.streams) {
-    finishAsIs(h, stream, call, cause);
-  }
 }
 
 /** The request of an HTTP/1 upgrade is stream 1 (RFC 7540, 3.2): a copy of `from`, whose bytes it takes over as they are. */

@@ -5,7 +5,7 @@ import { everyBytes, partsOf, type Turn, wires } from '../../test/support/conver
 import { Deflater } from '../../test/support/deflater.ts';
 import { frame as frame2, headers, PREFACE, reset, settingsFrame } from '../../test/support/http2-frames.ts';
 import { type MessageRun, type MessageRunOptions, runMessages } from '../../test/support/message-run.ts';
-import type { Wire } from '../../test/support/run-pipeline.ts';
+import { settingsWith, type Wire } from '../../test/support/run-pipeline.ts';
 import { CLOSE, closePayload, type FramePlan, frame, PING } from '../../test/support/web-socket.ts';
 
 const client = (...frames: Buffer[]): Turn => ({ fromServer: false, bytes: Buffer.concat(frames) });
@@ -180,6 +180,19 @@ test('a hole inside DATA is a hole in its message; one that hides frames ends th
   );
   assert.equal(lost.weirds['http.websocket.lost_place'], 1);
   assert.ok(lost.closings[0].causes?.includes('gap'));
+});
+
+test('http.streamsMax: of more streams than that on one connection the oldest is over', () => {
+  const turns = [1, 3, 5].flatMap((n) => [client(ask(n, `/${n}`)), server(answer(n), data(true, n, [{ payload: `of ${n}` }]))]);
+  const later = [server(data(true, 1, [{ payload: 'late' }]), data(true, 3, [{ payload: 'more' }]))];
+  const settings = settingsWith({ http: { streamsMax: 2 }, websocket: { messages: 'body' } });
+  const run = replay([...turns, ...later], 1400, { settings });
+  assert.equal(run.weirds['limit.http.streams'], 1);
+  assert.deepEqual(
+    run.messages.map(({ body }) => body?.text),
+    ['of 1', 'of 3', 'of 5', 'more'],
+  );
+  assert.deepEqual([run.closings.length, run.closings[0].complete, run.closings[0].causes], [3, false, ['cut-at-limit']]);
 });
 
 test('a connection that is cut off: streams end with it, everything is given back', () => {

@@ -43,6 +43,14 @@ export function answerSocket(h: Http2Connection, stream: number, call: number, s
   return true;
 }
 
+/** Gives up the oldest of them, where there are too many. */
+export function closeOldestSocket(h: Http2Connection): void {
+  for (const [stream, found] of h.sockets) {
+    closeStream(h, stream, found, false, t.CUT_AT_LIMIT);
+    return;
+  }
+}
+
 /** DATA of a stream; false when it is none of ours. */
 export function socketData(h: Http2Connection, direction: number, stream: number, at: number, end: number): boolean {
   const found = h.sockets.get(stream);

@@ -1,7 +1,7 @@
 /** Calls of gRPC through the hot path: what their records say of them, and their messages as JSON. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { deflateSync } from 'node:zlib';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { message as http, lookAtCall, recordOf } from '../../test/support/look-at-calls.ts';
 import { field, framed, proto, trailerFrame, zipped } from '../../test/support/protobuf.ts';
 import { settingsWith } from '../../test/support/run-pipeline.ts';
@@ -134,6 +134,29 @@ test('a bomb in a message is cut', () => {
   const record = call(post('application/grpc', bomb, '|grpc-encoding: gzip'));
   assert.ok((record.request?.body.text?.length ?? 0) < 200_000);
   assert.equal(record.grpc?.request?.messages, 20);
+});
+
+test('messages that break off cost what they give: after some of them no more are opened', () => {
+  const good = zipped(field(1, 'a'));
+  const zip = gzipSync(Buffer.alloc(1 << 20, 97));
+  const broken = framed(zip.subarray(0, 40), 1).fill(0xff, 30);
+  const jump = framed(brotliCompressSync(Buffer.alloc(1 << 24, 97)), 1);
+  const opened = (bad: Buffer, n: number, encoding: string): number => {
+    const body = Buffer.concat([
+      ...Array.from({ length: n }, () => bad),
+      encoding === 'br' ? framed(brotliCompressSync(field(1, 'a')), 1) : good,
+    ]);
+    const { request } = call(post('application/grpc', body, `|grpc-encoding: ${encoding}`));
+    return lines(request?.body.text).filter((line) => JSON.stringify(line) === '{"1":"a"}').length;
+  };
+  assert.deepEqual(
+    [0, 3, 100].map((n) => opened(broken, n, 'gzip')),
+    [1, 1, 0],
+  );
+  assert.deepEqual(
+    [0, 1, 100].map((n) => opened(jump, n, 'br')),
+    [1, 0, 0],
+  );
 });
 
 test('Protocol Buffers without gRPC; and what is only labelled so', () => {

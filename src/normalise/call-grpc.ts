@@ -8,11 +8,15 @@
  *
  * Service and method are read from the path when they are written, so masking of the path holds for them too. The
  * message has its percent-coding undone, in the room of the caller, where masking looks at it.
+ *
+ * Counted by status: `grpc.calls{0}` ... `{16}`, `other` numbers, and `none` where it was not seen.
  */
 import { bytes } from '../base/arena.ts';
+import { counter, counts } from '../base/counters.ts';
 import { begins, GRPC, GRPC_WEB } from '../grpc/media-type.ts';
 import {
   isLost,
+  isTrailerCut,
   kindOfSide,
   M_BYTES,
   M_COMPRESSED,
@@ -23,10 +27,12 @@ import {
   messageWord,
 } from '../grpc/messages.ts';
 import { findField, undoPercent } from '../grpc/rendering.ts';
+import { grpcStatusNames } from '../grpc/status-names.ts';
 import * as t from '../http/transaction.ts';
 import { type Literal, literal, writeAny, writeLiteral, writeNumber } from './json.ts';
 
 const B = bytes;
+const C = counts;
 const K = t.calls;
 const LF = 10;
 const SLASH = 47;
@@ -60,6 +66,12 @@ const deadline = new Float64Array(1);
 const encodings = ['gzip', 'deflate', 'snappy', 'zstd', 'br', 'lz4', 'x-snappy-framed'].map(name);
 const OTHER_ENCODING = encodings.length;
 
+/** No room: the message is not wanted. */
+const NO_ROOM = 0;
+/** Statuses that have a counter each. */
+const STATUSES = grpcStatusNames.length;
+const T_CALLS = [...grpcStatusNames.keys(), 'other', 'none'].map((status) => counter(`grpc.calls{${status}}`));
+
 let foundFor = -1;
 
 export function forgetGrpc(): void {
@@ -71,10 +83,31 @@ export function grpcOnce(call: number, room: number): void {
   if (foundFor === call) return;
   foundFor = call;
   const k = call << t.CALL_SHIFT;
+  findOutcome(k, room);
+  deadline[0] = -1;
+  findTimeout(k + t.REQUEST);
+  G[G_ENCODING] = encodingOf(k + t.REQUEST);
+  G[G_ENCODING + 1] = encodingOf(k + t.RESPONSE);
+}
+
+/** Status of a call with a row of messages, and nothing else; -1: not known. */
+export function grpcStatusOf(call: number): number {
+  forgetGrpc();
+  findOutcome(call << t.CALL_SHIFT, NO_ROOM);
+  return G[G_STATUS];
+}
+
+/** Counts a call that is over, when it is one of gRPC. */
+export function countGrpc(call: number): void {
+  if (K[(call << t.CALL_SHIFT) + t.C_GRPC] === 0) return;
+  const status = grpcStatusOf(call);
+  C[T_CALLS[status < 0 ? STATUSES + 1 : status < STATUSES ? status : STATUSES]]++;
+}
+
+/** Status and message, from wherever they were sent. */
+function findOutcome(k: number, room: number): void {
   G[G_STATUS] = -1;
   G[G_MESSAGE] = G[G_MESSAGE_END] = room;
-  deadline[0] = -1;
-  const request = k + t.REQUEST;
   const response = k + t.RESPONSE;
   if (
     !findStatus(K[response + t.S_TRAILER], K[response + t.S_TRAILER_BYTES], K[response + t.S_TRAILER_FIELDS], room) &&
@@ -82,9 +115,6 @@ export function grpcOnce(call: number, room: number): void {
   ) {
     findStatus(K[response + t.S_HEAD], K[response + t.S_HEAD_BYTES], K[response + t.S_FIELDS], room);
   }
-  findTimeout(request);
-  G[G_ENCODING] = encodingOf(request);
-  G[G_ENCODING + 1] = encodingOf(response);
 }
 
 /** Looks for the status in fields of a block; false when it is not there. */
@@ -94,6 +124,7 @@ function findStatus(block: number, length: number, fields: number, room: number)
   const status = findField(block, table, fields, N_STATUS);
   if (status < 0) return false;
   G[G_STATUS] = numberIn(t.valueAt(block, table, status), t.valueEnd(block, table, status), STATUS_DIGITS_MAX);
+  if (room === NO_ROOM) return true;
   const message = findField(block, table, fields, N_MESSAGE);
   if (message >= 0) takeMessage(t.valueAt(block, table, message), t.valueEnd(block, table, message), room);
   return true;
@@ -112,12 +143,13 @@ function findInFrame(k: number, room: number): boolean {
   for (let p = block; p < end; ) {
     let stop = p;
     while (stop < end && B[stop] !== LF) stop++;
+    if (stop === end && isTrailerCut(row, 1)) break;
     const next = stop + 1;
     while (stop > p && B[stop - 1] <= BLANK) stop--;
     if (begins(p, stop, N_STATUS)) {
       const at = valueBehind(p + N_STATUS.length, stop);
       if (at >= 0) G[G_STATUS] = numberIn(at, stop, STATUS_DIGITS_MAX);
-    } else if (begins(p, stop, N_MESSAGE)) {
+    } else if (room !== NO_ROOM && begins(p, stop, N_MESSAGE)) {
       const at = valueBehind(p + N_MESSAGE.length, stop);
       if (at >= 0) takeMessage(at, stop, room);
     }

@@ -7,13 +7,13 @@
  * Client and server stand where a call has them: a sink that keeps calls of a client together keeps their closing records
  * with them.
  */
-import { bytes, outputRegion } from '../base/arena.ts';
+import { bytes } from '../base/arena.ts';
 import { packetTimeUs } from '../base/clock.ts';
 import { writeAddress } from '../base/write-address.ts';
 import { FLAGS, IS_IPV6, KEY_A, KEY_B, PORTS, ROW_SHIFT, rows } from '../flow/flow-table.ts';
 import { M_MESSAGES, messageCount } from '../grpc/messages.ts';
 import * as t from '../http/transaction.ts';
-import { forgetGrpc, G_STATUS, GRPC_ROOM_BYTES, grpc, grpcOnce } from './call-grpc.ts';
+import { grpcStatusOf } from './call-grpc.ts';
 import { CLOSING_SCHEMA, causes } from './causes.ts';
 import type { ClosingRecord } from './closing-record.ts';
 import { type Literal, literal, writeLiteral, writeNumber, writeTimeUs } from './json.ts';
@@ -46,8 +46,6 @@ const L_SOCKET = literal(',"websocket":');
 const L_END = literal('}\n');
 const BRACE = 125;
 const VERSION_09 = 9;
-/** Of a text of gRPC that is not wanted here. */
-const ROOM: number = outputRegion.end - GRPC_ROOM_BYTES;
 
 /** A closing record is not longer. */
 export const CLOSING_BYTES_MAX = 4096;
@@ -113,11 +111,12 @@ export function closingOf(call: number, sequence: number): Closing {
 function grpcOf(call: number): ClosingRecord['grpc'] {
   const row = K[(call << t.CALL_SHIFT) + t.C_GRPC];
   if (row === 0) return undefined;
-  forgetGrpc();
-  grpcOnce(call, ROOM);
-  const status = grpc[G_STATUS] < 0 ? null : grpc[G_STATUS];
-  forgetGrpc();
-  return { status, requestMessages: messageCount(row, 0, M_MESSAGES), responseMessages: messageCount(row, 1, M_MESSAGES) };
+  const status = grpcStatusOf(call);
+  return {
+    status: status < 0 ? null : status,
+    requestMessages: messageCount(row, 0, M_MESSAGES),
+    responseMessages: messageCount(row, 1, M_MESSAGES),
+  };
 }
 
 /** Writes closing record number `n`; returns the offset after its line feed. At least CLOSING_BYTES_MAX bytes must be free at `to`. */

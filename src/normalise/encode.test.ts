@@ -15,9 +15,10 @@ import { Segment, TCP } from '../decode/segment.ts';
 import { CAPTURE_END, Chunk, CLOSE, DATA, GAP } from '../flow/chunk.ts';
 import { addFlow, resetFlowTable } from '../flow/flow-table.ts';
 import { callWeirds } from '../http/head.ts';
+import { http2CallWeirds } from '../http/http2-weirds.ts';
 import { nextFinished } from '../http/pairing.ts';
 import { parse, resetHttp } from '../http/parse.ts';
-import { C_CAUSES, C_WEIRDS, CALL_SHIFT, calls, releaseCall } from '../http/transaction.ts';
+import { C_CAUSES, C_HTTP2_WEIRDS, C_WEIRDS, CALL_SHIFT, calls, releaseCall } from '../http/transaction.ts';
 import { type ApiCall, apiCallSchema } from './api-call.ts';
 import { causes } from './causes.ts';
 import { encodeCall, resetEncoder } from './encode.ts';
@@ -183,6 +184,15 @@ test('every cause and every weird has its own name', () => {
   }
   const all = checked(linesOf([get('/'), ok('')], { change: (c) => void (calls[(c << CALL_SHIFT) + C_WEIRDS] = -1) })[0]);
   assert.deepEqual(all.weirds, callWeirds);
+  const both = checked(
+    linesOf([get('/'), ok('')], {
+      change: (c) => {
+        calls[(c << CALL_SHIFT) + C_WEIRDS] = 1;
+        calls[(c << CALL_SHIFT) + C_HTTP2_WEIRDS] = -1 >>> (32 - http2CallWeirds.length);
+      },
+    })[0],
+  );
+  assert.deepEqual(both.weirds, [callWeirds[0], ...http2CallWeirds]);
 });
 
 test('IPv6, and layers around', () => {

@@ -10,6 +10,7 @@ import { describePath } from '../decode/encapsulation.ts';
 import { FLAGS, INTERFACE, IS_IPV6, KEY_A, KEY_B, PATH, PORTS, ROW_SHIFT, rows } from '../flow/flow-table.ts';
 import { renderedNames } from '../grpc/rendering.ts';
 import { callWeirds } from '../http/head.ts';
+import { http2CallWeirds } from '../http/http2-weirds.ts';
 import * as t from '../http/transaction.ts';
 import { clientIpOfCall } from './call-client-ip.ts';
 import { forgetGrpc, grpcOnce, writeGrpc } from './call-grpc.ts';
@@ -132,6 +133,7 @@ const L_2 = literal('2');
 const L_09 = literal('0.9');
 const L_CAUSES: readonly Literal[] = causes.map((name) => literal(`"${name}"`));
 const L_WEIRD: readonly Literal[] = callWeirds.map((name) => literal(`"${name}"`));
+const L_HTTP2_WEIRD: readonly Literal[] = http2CallWeirds.map((name) => literal(`"${name}"`));
 
 let prefix: Literal = literal('');
 let sequence = 0;
@@ -236,18 +238,28 @@ export function encodeMembers(call: number, to: number): number {
   const path = R[f + PATH + client];
   o = path === 0 ? writeLiteral(o, L_NO_ENCAPSULATION) : writeLiteral(writeLiteral(o, L_ENCAPSULATION), pathText(path));
   const weirds = K[k + t.C_WEIRDS];
-  if (weirds !== 0) o = writeList(writeLiteral(o, L_WEIRDS), weirds, L_WEIRD);
+  const http2 = K[k + t.C_HTTP2_WEIRDS];
+  if ((weirds | http2) !== 0) {
+    const first = writeLiteral(o, L_WEIRDS);
+    o = writeNames(writeNames(first, first, weirds, L_WEIRD), first, http2, L_HTTP2_WEIRD);
+    o = writeLiteral(o, L_END_LIST);
+  }
   return o;
 }
 
 /** The names of the set bits, and the list's closing bracket. */
 function writeList(to: number, bits: number, names: readonly Literal[]): number {
+  return writeLiteral(writeNames(to, to, bits, names), L_END_LIST);
+}
+
+/** The names of the set bits, in a list whose first name stands at `first`. */
+function writeNames(to: number, first: number, bits: number, names: readonly Literal[]): number {
   let o = to;
   for (let rest = bits; rest !== 0; rest &= rest - 1) {
-    if (o !== to) B[o++] = COMMA;
+    if (o !== first) B[o++] = COMMA;
     o = writeLiteral(o, names[31 - Math.clz32(rest & -rest)]);
   }
-  return writeLiteral(o, L_END_LIST);
+  return o;
 }
 
 const PATH_TEXTS_MAX = 65536;

@@ -153,6 +153,15 @@ wat: 1
   });
 });
 
+test('what belongs in the other file is sent there', () => {
+  const rules = (condition: string): string => `rules:\n  - name: a\n    action: exclude\n    ${condition}\n`;
+  const simple = mistakes(() => parseSimpleFilters(rules('when: grpc.status == 5'), 'f'));
+  assert.equal(simple.length, 1, simple.join('\n'));
+  assert.match(simple[0], /^4:5: rules[.]0[.]when: there is no such name here: expressions .*filtersAdvancedFile.*--advanced/);
+  const advanced = mistakes(() => parseAdvancedFilters(rules('grpcStatuses: 5'), 'f'));
+  assert.match(advanced.join('\n'), /4:5: rules[.]0[.]grpcStatuses: there is no such name here: .*filtersSimpleFile/);
+});
+
 test('a mistake in an expression points into it, also over several lines', () => {
   const text = `rules:
   - name: a

@@ -105,7 +105,11 @@ const simpleRules = z
   .strictObject({ name, action, ...condition })
   .refine((rule) => conditionNames.some((key) => Object.hasOwn(rule, key)), {
     message: `wanted: at least one condition: ${conditionNames.join(', ')}`,
-    when: ({ value }) => typeof value === 'object' && value !== null,
+    // A rule of the other file lacks nothing: it is told where it belongs.
+    when: ({ value, issues }) =>
+      typeof value === 'object' &&
+      value !== null &&
+      !issues.some((issue) => issue.code === 'unrecognized_keys' && issue.keys.includes('when')),
   });
 
 const simpleSchema = z.strictObject({
@@ -171,22 +175,33 @@ const kind: RuleFileKind = {
   next: 'See docs/filters.md for what a filter file may say.',
 };
 
+const simpleKind: RuleFileKind = {
+  ...kind,
+  elsewhere: { when: 'expressions stand in the file of advanced filters (filtersAdvancedFile; --advanced of earshot policy test)' },
+};
+const advancedKind: RuleFileKind = {
+  ...kind,
+  elsewhere: Object.fromEntries(
+    conditionNames.map((key) => [key, 'such conditions stand in the file of simple filters (filtersSimpleFile); here an expression: when']),
+  ),
+};
+
 /** The rules in the file at `path`. Throws a SensorError that lists every mistake. */
 export function readSimpleFilters(path: string): SimpleFilters {
-  return readRuleFile(path, simpleSpec, kind);
+  return readRuleFile(path, simpleSpec, simpleKind);
 }
 
 export function readAdvancedFilters(path: string): AdvancedFilters {
-  return readRuleFile(path, advancedSpec, kind);
+  return readRuleFile(path, advancedSpec, advancedKind);
 }
 
 /** The same for a text; `path` is what errors call it. */
 export function parseSimpleFilters(given: string, path: string): SimpleFilters {
-  return parseRuleFile(given, path, simpleSpec, kind);
+  return parseRuleFile(given, path, simpleSpec, simpleKind);
 }
 
 export function parseAdvancedFilters(given: string, path: string): AdvancedFilters {
-  return parseRuleFile(given, path, advancedSpec, kind);
+  return parseRuleFile(given, path, advancedSpec, advancedKind);
 }
 
 /** For editors. */

@@ -34,6 +34,8 @@ export interface RuleFileKind {
   readonly noun: string;
   /** What to do about mistakes in it. */
   readonly next: string;
+  /** Names that another file has, and what to say of each of them. */
+  readonly elsewhere?: Readonly<Record<string, string>>;
 }
 
 /** What the file at `path` says; with `shipped`, that where `path` is "". Throws a SensorError that lists every mistake. */
@@ -50,7 +52,7 @@ export function parseRuleFile<T>(text: string, path: string, schema: z.ZodType<T
     const result = schema.safeParse(given);
     if (result.success) return result.data;
     const wanted = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as SchemaNode;
-    for (const issue of result.error.issues) file.mistakes.push(...mistakesOf(file, given, wanted, issue));
+    for (const issue of result.error.issues) file.mistakes.push(...mistakesOf(file, given, wanted, issue, kind));
   }
   throw wrongFile(file, path, fileKind(kind));
 }
@@ -77,7 +79,13 @@ function withoutEmptySections(given: unknown): unknown {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
 }
 
-function mistakesOf(file: YamlFile, given: unknown, schema: SchemaNode, issue: z.core.$ZodIssue): Mistake[] {
+function mistakesOf(
+  file: YamlFile,
+  given: unknown,
+  schema: SchemaNode,
+  issue: z.core.$ZodIssue,
+  { elsewhere = {} }: RuleFileKind,
+): Mistake[] {
   const { document } = file;
   const path = asWritten(given, issue.path as (string | number)[]);
   const name = path.join('.') || 'the file';
@@ -86,7 +94,8 @@ function mistakesOf(file: YamlFile, given: unknown, schema: SchemaNode, issue: z
     const known = Object.keys(schemaAt(schema, path).properties ?? {});
     return issue.keys.map((key) => ({
       offset: offsets.get(key) ?? offsetOf(document, path),
-      text: () => `${shown([...path, key].join('.'))}: there is no such name here${suggestion(key, known)}`,
+      text: () =>
+        `${shown([...path, key].join('.'))}: there is no such name here${Object.hasOwn(elsewhere, key) ? `: ${elsewhere[key]}` : suggestion(key, known)}`,
     }));
   }
   const value = valueAt(given, path);

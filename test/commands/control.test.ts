@@ -151,11 +151,13 @@ test('stats: the block, and the same as JSON', async (t) => {
   assert.match(out, /^kernel drops +12,345 +valid +59,880,000 +errors +2$/m);
   assert.match(out, /^ {2}balances: calls seen 60,000,000 = /m);
   const json = await earshot(['stats', '--json', '--socket', socket]).ended;
-  const { stages, pipelines, delivery, ship, ledger } = sampleReport();
+  const { stages, pipelines, delivery, ship, ledger, counters } = sampleReport();
+  assert.equal(counters['grpc.calls{5}'], 300);
   assert.deepEqual(JSON.parse(json.out), {
     time: '2026-03-03T13:04:05.000Z',
     startedAt: '2026-03-01T10:00:00.000Z',
     stages,
+    protocols: Object.fromEntries(Object.entries(counters).filter(([name]) => /^(grpc|http2|websocket|messages)[.]/.test(name))),
     pipelines,
     delivery,
     ship,
@@ -294,6 +296,7 @@ test('top --once: rates by host, endpoint and client', async (t) => {
   assert.match(out, / {2}GET shop[.]example\/orders\/[{]int[}]$/m);
   assert.match(out, / {2}10[.]0[.]0[.]9$/m);
   for (const line of lines(out)) assert.ok(line.length <= 100, line);
+  assert.doesNotMatch(out, /gRPC/);
   const view = JSON.parse((await json.ended).out) as {
     calls: number;
     skipped: number;
@@ -304,6 +307,20 @@ test('top --once: rates by host, endpoint and client', async (t) => {
     view.by.endpoint.rows.map(({ key }) => key),
     ['GET shop.example/orders/{int}', 'GET b.example/orders/{int}'],
   );
+});
+
+test('top: calls of gRPC that failed, though their status is 200', async (t) => {
+  const { sensor, socket } = await sensorFor(t);
+  const text = earshot(['top', '--once', '--watch', '1', '--by', 'host', '--socket', socket]);
+  const json = earshot(['top', '--once', '--watch', '1', '--json', '--socket', socket]);
+  await until('both watch', () => sensor.watchers === 2);
+  sensor.emit([...Array.from({ length: 3 }, () => sampleCall({ grpcStatus: 0 })), sampleCall({ grpcStatus: 14 })]);
+  const { out } = await text.ended;
+  assert.match(out, /^[\d.]+ calls\/s over \d+ s, 0 % 4xx, 0 % 5xx, 25 % gRPC errors, /);
+  assert.match(out, /^calls\/s +4xx +5xx +gRPC +p50 /m);
+  assert.match(out, /^ +[\d.]+ +0 % +0 % +25 % .* {2}shop[.]example$/m);
+  for (const line of lines(out)) assert.ok(line.length <= 100, line);
+  assert.equal((JSON.parse((await json.ended).out) as { total: { grpcErrors: number } }).total.grpcErrors, 0.25);
 });
 
 test('reload and log-level', async (t) => {

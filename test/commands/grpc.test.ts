@@ -91,6 +91,28 @@ test('every format, and none has a secret in it', async () => {
   }
 });
 
+test('the summary has services, methods and statuses, of what masking leaves', async () => {
+  const { code, out, err } = await earshot(['read', capture, '--summary']);
+  assert.equal(code, 0, err);
+  assert.match(out, /^ {2}grpc {8}shop[.]Users\/Join 1, shop[.]Users\/Login 1$/m);
+  assert.match(out, /^ {2}grpc status OK [(]0[)] 1, PERMISSION_DENIED [(]7[)] 1$/m);
+  const masking = file('masking.yaml', `rules: [{ name: method, pattern: Login }]\n`);
+  const masked = await earshot(['read', capture, '--summary', '--config', file('masked.yaml', `policy: { maskingFile: ${masking} }\n`)]);
+  assert.equal(masked.code, 0, masked.err);
+  assert.match(masked.out, /^ {2}grpc {8}shop[.]Users\/[*]method[*] 1, shop[.]Users\/Join 1$/m);
+  assert.doesNotMatch(masked.out, /Login/);
+  const simple = file('none.yaml', 'otherwise: exclude\n');
+  const filtered = await earshot([
+    'read',
+    capture,
+    '--summary',
+    '--config',
+    file('nothing.yaml', `pipelines: { a: { filtersSimpleFile: ${simple} } }\n`),
+  ]);
+  assert.doesNotMatch(filtered.out, /^ {2}grpc {8}/m, 'no record, no name');
+  assert.match(filtered.out, /^ {2}grpc status OK [(]0[)] 1, PERMISSION_DENIED [(]7[)] 1$/m);
+});
+
 test('filters by method and by status', async () => {
   const simple = file(
     'simple.yaml',

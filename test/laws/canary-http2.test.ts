@@ -10,8 +10,9 @@ import { type PlantedCall, placesOfSecrets, plantedCall } from '../support/canar
 import { overHttp2 } from '../support/canary-http2.ts';
 import { placesOfOperations, plantedOperation } from '../support/canary-operations.ts';
 import { checkRecords, everything, onDisk, run, shown, type Traffic, tell } from '../support/canary-run.ts';
-import { kindsOfSecrets, type Secret, secret } from '../support/canary-secrets.ts';
-import { partsOf, type Turn, wires } from '../support/conversation.ts';
+import { kindsOfSecrets, type Secret } from '../support/canary-secrets.ts';
+import { cutAnywhere, evenly, secretsFrom } from '../support/canary-traffic.ts';
+import type { Turn } from '../support/conversation.ts';
 import { lawSeed, settingsWith, type Wire } from '../support/run-pipeline.ts';
 
 type Plant = (n: number, secrets: readonly Secret[], next: Random) => PlantedCall;
@@ -32,13 +33,7 @@ function makeTraffic({ calls: count, seed, plants, isHttp1 = false, wanted = () 
   const next = random(seed);
   const calls: PlantedCall[] = [];
   const packets: Wire[] = [];
-  let n = 0;
-  const nextSecret = (): Secret => {
-    for (;;) {
-      const s = secret(n++, next);
-      if (wanted(s)) return s;
-    }
-  };
+  const nextSecret = secretsFrom(next, wanted);
   for (let connection = 0; calls.length < count; connection++) {
     const some = Array.from({ length: 1 + next(30) }, (_, i) =>
       plants[next(plants.length)](calls.length + i, Array.from({ length: 1 + next(3) }, nextSecret), next),
@@ -50,11 +45,9 @@ function makeTraffic({ calls: count, seed, plants, isHttp1 = false, wanted = () 
           { fromServer: true, bytes: response },
         ])
       : overHttp2(some, next);
-    const place = { clientPort: 1024 + (connection % 60000), server: `10.3.${(connection >> 8) & 255}.${connection & 255}` };
-    const cut = (length: number): number[] => Array.from({ length: next(4) }, () => next(length)).sort((a, b) => a - b);
-    packets.push(...see(wires(partsOf({ turns, calls: [], end: 'client-fin' }, cut), place, 100), next));
+    packets.push(...see(cutAnywhere(turns, connection, 3, next), next));
   }
-  return { calls, packets: packets.map((packet, i) => ({ ...packet, timeUs: packets[0].timeUs + 100 * i })) };
+  return { calls, packets: evenly(packets, 100) };
 }
 
 test('over HTTP/2 no planted secret leaves: records, formats, tail, metrics, spool, dead letters', async (t) => {

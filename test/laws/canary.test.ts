@@ -13,7 +13,8 @@ import { formatNames } from '../../src/ship/formats/format.ts';
 import { type PlantedCall, placesOfSecrets, plantedCall } from '../support/canary-calls.ts';
 import { checkRecords, everything, onDisk, run, shown, type Traffic, tell } from '../support/canary-run.ts';
 import { kindsOfSecrets, type Secret, secret } from '../support/canary-secrets.ts';
-import { partsOf, type Turn, wires } from '../support/conversation.ts';
+import { cutAnywhere, evenly, secretsFrom } from '../support/canary-traffic.ts';
+import type { Turn } from '../support/conversation.ts';
 import { lawSeed, settingsWith, type Wire } from '../support/run-pipeline.ts';
 
 interface TrafficOptions {
@@ -30,13 +31,7 @@ function makeTraffic({ calls: count, seed, lossy = 0, wanted = () => true, make 
   const next = random(seed);
   const calls: PlantedCall[] = [];
   const packets: Wire[] = [];
-  let n = 0;
-  const nextSecret = (): Secret => {
-    for (;;) {
-      const s = make(n++, next);
-      if (wanted(s)) return s;
-    }
-  };
+  const nextSecret = secretsFrom(next, wanted, make);
   for (let connection = 0; calls.length < count; connection++) {
     const isPipelined = next(5) === 0;
     const some = Array.from({ length: 1 + next(4) }, (_, i) =>
@@ -51,14 +46,12 @@ function makeTraffic({ calls: count, seed, lossy = 0, wanted = () => true, make 
           { fromServer: true, bytes: Buffer.concat(some.map(({ response }) => response)) },
         ]
       : asked.flatMap((turn, i) => [turn, answered[i]]);
-    const place = { clientPort: 1024 + (connection % 60000), server: `10.2.${(connection >> 8) & 255}.${connection & 255}` };
-    const cut = (length: number): number[] => Array.from({ length: next(4) }, () => next(length)).sort((a, b) => a - b);
-    const these = wires(partsOf({ turns, calls: [], end: 'client-fin' }, cut), place, 100);
+    const these = cutAnywhere(turns, connection, 2, next);
     // Never one of the handshake.
     if (next(100) < lossy) these.splice(3 + next(these.length - 3), 1);
     packets.push(...these);
   }
-  return { calls, packets: packets.map((packet, i) => ({ ...packet, timeUs: packets[0].timeUs + 100 * i })) };
+  return { calls, packets: evenly(packets, 100) };
 }
 
 test('no planted secret leaves: records, formats, tail, metrics, spool, dead letters', async (t) => {

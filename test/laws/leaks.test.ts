@@ -4,18 +4,12 @@
  *
  * Most hide what only a name tells (a password), because that needs the name to be read; some hide what the content tells.
  */
+
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
-import type { ApiCall } from '../../src/normalise/api-call.ts';
 import { ALNUM, charsOf, DIGITS, random } from '../../src/policy/mask/detect-testing.ts';
-import { Watcher } from '../support/canary-secrets.ts';
-import { earshot } from '../support/command.ts';
-import { partsOf, type Turn, wires } from '../support/conversation.ts';
-import { PcapWriter } from '../support/pcap-writer.ts';
+import { assertNoLeaks, type LeakWay } from '../support/leak-run.ts';
 import { field, framed, proto, trailerFrame, zipped } from '../support/protobuf.ts';
 
 /** What a call hides: a password of letters and digits, a card, an address of mail, a token of the form of a JWT. */
@@ -463,42 +457,15 @@ function hidden(next: ReturnType<typeof random>): Hidden {
 
 test('no way past the shipped rules', async (t) => {
   const next = random(SEED);
-  const writer = new PcapWriter();
-  const watchers: Watcher[] = [];
-  const names = Object.keys(ways);
-  names.forEach((name, i) => {
+  const given = Object.entries(ways).map(([name, way]): LeakWay => {
     const h = hidden(next);
-    const watcher = new Watcher();
-    for (const needle of [h.pw, h.card, h.mail, h.jwt.split('.')[2]]) watcher.watch(needle, name);
-    watchers.push(watcher);
-    const { request = 'GET / HTTP/1.1\r\nHost: a.example\r\n\r\n', response = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n' } =
-      ways[name](h);
-    const turns: Turn[] = [
+    const { request = 'GET / HTTP/1.1\r\nHost: a.example\r\n\r\n', response = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n' } = way(h);
+    const turns = [
       { fromServer: false, bytes: Buffer.from(request) },
       { fromServer: true, bytes: Buffer.from(response) },
     ];
-    for (const { data, timeUs } of wires(partsOf({ turns, calls: [], end: 'client-fin' }), { clientPort: 2000 + i })) {
-      writer.bytes.set(data, writer.reserve(data.length));
-      writer.commit(data.length, timeUs);
-    }
+    return { name, turns, needles: [h.pw, h.card, h.mail, h.jwt.split('.')[2]] };
   });
-  const folder = mkdtempSync(join(tmpdir(), 'earshot-leaks-'));
-  try {
-    const capture = join(folder, 'leaks.pcap');
-    writeFileSync(capture, writer.close());
-    const { code, out, err } = await earshot(['read', '--unfiltered', '--summary', '--format', 'jsonl', capture]);
-    assert.equal(code, 0, err);
-    const calls = out
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line) as ApiCall);
-    assert.equal(calls.length, names.length, 'a call for each way');
-    const leaks: string[] = [];
-    const text = out + err;
-    for (const [i, watcher] of watchers.entries()) leaks.push(...watcher.search(text, names[i], 1));
-    t.diagnostic(`${names.length} ways, ${leaks.length} leaks`);
-    assert.deepEqual(leaks, [], `${leaks.length}:\n${leaks.join('\n')}`);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const calls = await assertNoLeaks(t, given);
+  assert.equal(calls.flat().length, given.length, 'a call for each way');
 });

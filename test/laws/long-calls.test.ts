@@ -131,6 +131,8 @@ test('a stream of gRPC: messages and the status that came in the trailers', () =
     [[['still-open'], undefined, 1]],
   );
   assert.deepEqual(got.closings[0].grpc, { status: 14, requestMessages: 1, responseMessages: 3 });
+  const counted = Object.entries(got.counters).filter(([name]) => name.startsWith('grpc.calls'));
+  assert.deepEqual(counted, [['grpc.calls{14}', 1]], 'once, when it is over');
   assert.ok(!JSON.stringify(got.closings).includes('mail.example'), 'numbers only');
 });
 

@@ -3,6 +3,7 @@
  * body`, over however many frames and segments it came, compressed or not, cut or with holes; and a message of a call that the
  * filters leave out leaves nothing at all.
  */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Settings } from '../../src/base/settings.ts';
@@ -14,8 +15,9 @@ import { Policy } from '../../src/policy/policy.ts';
 import type { MaskingRule, PolicySpec } from '../../src/policy/spec.ts';
 import { plantedMessage } from '../support/canary-calls.ts';
 import { everything, onDisk, shown } from '../support/canary-run.ts';
-import { type Secret, secret, Watcher } from '../support/canary-secrets.ts';
-import { partsOf, type Turn, wires } from '../support/conversation.ts';
+import { type Secret, Watcher } from '../support/canary-secrets.ts';
+import { cutAnywhere, evenly, secretsFrom } from '../support/canary-traffic.ts';
+import type { Turn } from '../support/conversation.ts';
 import { Deflater } from '../support/deflater.ts';
 import { runMasked } from '../support/masked-run.ts';
 import { lawSeed, settingsWith, type Wire } from '../support/run-pipeline.ts';
@@ -54,13 +56,7 @@ function makeTraffic(count: number, seed: number, lossy = 0, wanted: (s: Secret)
   const next = random(seed);
   const planted: Secret[] = [];
   const packets: Wire[] = [];
-  let n = 0;
-  const nextSecret = (): Secret => {
-    for (;;) {
-      const s = secret(n++, next);
-      if (!s.isCookie && wanted(s)) return s;
-    }
-  };
+  const nextSecret = secretsFrom(next, (s) => !s.isCookie && wanted(s));
   for (let connection = 0; planted.length < count; connection++) {
     const compression = next(3);
     const sides = [new Deflater(compression === 1), new Deflater(compression === 1)];
@@ -76,13 +72,11 @@ function makeTraffic(count: number, seed: number, lossy = 0, wanted: (s: Secret)
       const plans = framesOf(payload, next(4) === 0 ? BINARY : TEXT, isPacked ? 4 : 0, next);
       turns.push({ fromServer, bytes: Buffer.concat(plans.map((plan) => frame(fromServer, plan))) });
     }
-    const cut = (length: number): number[] => Array.from({ length: next(4) }, () => next(length)).sort((a, b) => a - b);
-    const place = { clientPort: 1024 + (connection % 60_000), server: `10.3.${(connection >> 8) & 255}.${connection & 255}` };
-    const these = wires(partsOf({ turns, calls: [], end: 'client-fin' }, cut), place, 100);
+    const these = cutAnywhere(turns, connection, 3, next);
     if (next(100) < lossy) these.splice(7 + next(Math.max(1, these.length - 8)), 1);
     packets.push(...these);
   }
-  return { planted, packets: packets.map((packet, i) => ({ ...packet, timeUs: packets[0].timeUs + 1000 * i })) };
+  return { planted, packets: evenly(packets, 1000) };
 }
 
 interface SocketOutcome {

@@ -2,6 +2,7 @@
  * Records of a connection of HTTP/2 of which packets are missing, beside the truth: each record must be of one stream, by the
  * times of its heads, and what it says must be so. Unknown is allowed where the record says so; wrong is not.
  */
+import { http2CallWeirds } from '../../src/http/http2-weirds.ts';
 import type { ApiCall } from '../../src/normalise/api-call.ts';
 import { type End, everyBytes, type Part, partsOf, type Turn, wires } from './conversation.ts';
 import type { Field, Http2Truth, SideTruth2, StreamTruth } from './http2-truth.ts';
@@ -124,6 +125,8 @@ function faultsOf(record: ApiCall, truth: StreamTruth): string[] {
   }
   if (complete && (request === null || response === null)) faults.push('complete, with one side only');
   if (complete && truth.wasReset && !truth.response?.isOver) faults.push('complete, and it was reset');
+  // Peers that are not ours send nothing malformed, whatever is lost of it.
+  for (const name of http2CallWeirds) if (record.weirds?.includes(name)) faults.push(`said to be ${name}`);
   return faults;
 }
 

@@ -1,4 +1,5 @@
 /** Random HTTP/2: frames that mean something, some that do not, and some that are damaged. */
+import { HpackEncoder } from './hpack-encoder.ts';
 import {
   continuation,
   dataFrame,
@@ -42,10 +43,17 @@ function someFields(random: Random, isServer: boolean): [string, string][] {
   return all;
 }
 
-function someFrame(random: Random, isServer: boolean): Buffer {
+/** A header block as encoders write it: Huffman code, both tables. Now and then a bit of it is wrong. */
+function packedBlock(random: Random, isServer: boolean, encoder: HpackEncoder): Buffer {
+  const block = Buffer.from(encoder.encode(someFields(random, isServer)));
+  if (block.length > 0 && random.chance(0.2)) block[random.integer(0, block.length - 1)] ^= 1 << random.integer(0, 7);
+  return block;
+}
+
+function someFrame(random: Random, isServer: boolean, encoder: HpackEncoder): Buffer {
   const stream = random.pick([0, 1, 1, 3, 3, 5, 7, 2, 4, 99, 0x7fffffff]);
   const text = 'd'.repeat(random.pick([0, 1, 10, 300, 5000]));
-  switch (random.integer(0, 12)) {
+  switch (random.integer(0, 14)) {
     case 0:
     case 1:
     case 2: {
@@ -75,6 +83,9 @@ function someFrame(random: Random, isServer: boolean): Buffer {
       return frame(random.integer(0, 12), random.integer(0, 255), stream, someBytes(random, 40));
     case 11:
       return frame(random.pick([1, 9]), random.integer(0, 255), stream, headerBlock(someFields(random, isServer)));
+    case 12:
+    case 13:
+      return frame(1, random.chance(0.5) ? 5 : 4, stream, packedBlock(random, isServer, encoder));
     default:
       return someBytes(random, 60);
   }
@@ -84,7 +95,8 @@ function someFrame(random: Random, isServer: boolean): Buffer {
 export function someFrames(random: Random, isServer: boolean, isFirst: boolean): Buffer {
   const frames: Buffer[] = [];
   if (isFirst && random.chance(0.95)) frames.push(...(isServer ? [settingsFrame()] : [PREFACE, settingsFrame()]));
-  for (let i = random.integer(1, 6); i > 0; i--) frames.push(someFrame(random, isServer));
+  const encoder = new HpackEncoder(random.chance(0.5) ? 'every' : 'careful');
+  for (let i = random.integer(1, 6); i > 0; i--) frames.push(someFrame(random, isServer, encoder));
   const all = Buffer.concat(frames);
   if (random.chance(0.15))
     for (let i = random.integer(1, 4); i > 0; i--) all[random.integer(0, all.length - 1)] ^= 1 << random.integer(0, 7);

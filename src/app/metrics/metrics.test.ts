@@ -145,7 +145,7 @@ test('Graphite: lines of path, value and seconds', async (t) => {
   const { sensor } = sampleReport();
   const seconds = Math.floor(sensor.nowAtMs / 1000);
   for (const line of server.text().split('\n').slice(0, -1))
-    assert.match(line, /^net\.edge-7\.[a-z_]+(\.[a-z]+\.[A-Za-z0-9_-]+)* -?[0-9.e+-]+ [0-9]{10}$/);
+    assert.match(line, /^net\.edge-7\.[a-z0-9_]+(\.[a-z]+\.[A-Za-z0-9_-]+)* -?[0-9.e+-]+ [0-9]{10}$/);
   assert.ok(server.text().includes(`net.edge-7.reader_packets_total 1000000000 ${seconds}\n`));
   assert.ok(server.text().includes(`net.edge-7.weird_total.weird.flow_tcp_cut_segment 2310 ${seconds}\n`));
   assert.ok(server.text().includes(`net.edge-7.endpoint_packets_total.endpoint.udp___0_0_0_0_4789_encap_vxlan 187000000 ${seconds}\n`));
@@ -205,7 +205,7 @@ test('StatsD: gauges, and what was added to counters, in datagrams that pass eve
   const { metrics, own } = await start(t, { statsd: `127.0.0.1:${server.port}` }, report);
   await until('first', () => server.datagrams.some((d) => d.includes('series_left_out')));
   const lines = (): string[] => server.datagrams.flatMap((d) => d.split('\n'));
-  for (const line of lines()) assert.match(line, /^earshot\.edge-7\.[a-z_]+(\.[a-z]+\.[A-Za-z0-9_-]+)*:-?[0-9.]+\|[gc]$/);
+  for (const line of lines()) assert.match(line, /^earshot\.edge-7\.[a-z0-9_]+(\.[a-z]+\.[A-Za-z0-9_-]+)*:-?[0-9.]+\|[gc]$/);
   // What was counted before is not sent again.
   assert.deepEqual(
     lines().filter((line) => line.includes('reader_packets_total')),

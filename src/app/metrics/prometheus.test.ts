@@ -162,6 +162,8 @@ test('names, units and labels keep the rules', () => {
     // Of WebSocket: two senders, at most three kinds for each.
     'sender',
     'kind',
+    // Of gRPC: 17 numbers, other, none.
+    'status',
     'worker',
     'weird',
     'ledger',
@@ -172,11 +174,12 @@ test('names, units and labels keep the rules', () => {
     'rule',
     // Names of the configuration.
     'sink',
+    // Of a sink, or of a frame of HTTP/2.
     'type',
     'level',
   ]);
   for (const metric of metrics) {
-    assert.match(metric.name, /^[a-z][a-z_]*[a-z]$/);
+    assert.match(metric.name, /^[a-z][a-z0-9_]*[a-z]$/);
     assert.equal(metric.name.endsWith('_total'), metric.kind === 'counter', metric.name);
     assert.doesNotMatch(metric.name, /_(ms|kb|mb|percent|milliseconds)(_|$)/);
     assert.match(metric.meaning, /^[A-Z1].*[.]$/);
@@ -241,7 +244,7 @@ test('the dashboard asks for metrics and labels that there are', () => {
   const queries = dashboard.panels.flatMap((panel) => panel.targets ?? []);
   assert.ok(queries.length > 40);
   for (const { expr, legendFormat = '' } of queries) {
-    const found = [...expr.matchAll(/\b(earshot_[a-z_]+)(?:\{([^}]*)\})?/g)];
+    const found = [...expr.matchAll(/\b(earshot_[a-z0-9_]+)(?:\{([^}]*)\})?/g)];
     assert.ok(found.length > 0, expr);
     const known = new Set(['instance']);
     for (const [, name, selector = ''] of found) {

@@ -285,6 +285,33 @@ export const metrics: readonly Metric[] = [
     'reason',
   ),
   counter(
+    'grpc_calls_total',
+    'Calls of gRPC that are over and no copies, by grpc-status: 0 to 16, other, or none where it was not seen.',
+    perReason('grpc.calls'),
+    'status',
+  ),
+  counter('http2_frames_total', 'Frames of HTTP/2, by type.', perReason('http2.frames'), 'type'),
+  counter(
+    'http2_late_frames_total',
+    'Frames of HTTP/2 of streams that were over.',
+    one((r) => r.counters['http2.frames_late'] ?? 0),
+  ),
+  counter(
+    'http2_resets_total',
+    'Streams of HTTP/2 that one side reset.',
+    one((r) => r.counters['http2.resets'] ?? 0),
+  ),
+  counter(
+    'http2_promises_total',
+    'Streams of HTTP/2 that a server promised to push.',
+    one((r) => r.counters['http2.promised'] ?? 0),
+  ),
+  counter(
+    'http2_skipped_bytes_total',
+    'Bytes of HTTP/2 that were passed over in search of a frame.',
+    one((r) => r.counters['http2.skipped_bytes'] ?? 0),
+  ),
+  counter(
     'websocket_connections_total',
     'Connections of WebSocket whose handshake was seen.',
     one((r) => r.counters['websocket.connections'] ?? 0),

@@ -8,12 +8,12 @@
  * LOOK_BYTES makes a body binary.
  */
 import { bytes } from '../../base/arena.ts';
+import { undoBase64 } from '../../base/base64.ts';
 import { sequenceBytes } from '../../normalise/json.ts';
 import type { MaskingSpec } from '../spec.ts';
 import { inspectValue, noName } from './inspect.ts';
 import { enterValue, leaveValue, put, putUnreadable } from './put.ts';
 import { hasRoom, setStackTop, stackTop } from './stack.ts';
-import { undoBase64 } from './undo.ts';
 import { BINARY } from './unreadable.ts';
 import { JSON_STRING, PLAIN } from './value.ts';
 

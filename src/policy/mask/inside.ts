@@ -9,10 +9,11 @@
  * beginning counts. Bounds: a nesting of NESTING_MAX; a document deeper than that is `unreadable`.
  */
 import { bytes } from '../../base/arena.ts';
+import { undoBase64 } from '../../base/base64.ts';
 import { COLON, EQUALS, OPENING, PERCENT } from './kinds.ts';
 import { enterValue, foundInside, leaveValue, NESTING_MAX, nestingNow, putUnreadable } from './put.ts';
 import { hasRoom, setStackTop, stackTop } from './stack.ts';
-import { hasPercentEscape, undoBase64, undoEscapes } from './undo.ts';
+import { hasPercentEscape, undoEscapes } from './undo.ts';
 import { UNREADABLE } from './unreadable.ts';
 import { PLAIN, URL_PATH } from './value.ts';
 import { walkers } from './walkers.ts';

@@ -15,6 +15,7 @@
  * is `unreadable`.
  */
 import { bytes } from '../../base/arena.ts';
+import { undoBase64 } from '../../base/base64.ts';
 import { popField, pushName } from './field.ts';
 import { nestedNameRule } from './form.ts';
 import { inspectName, inspectValue, nameRuleIn, noName } from './inspect.ts';
@@ -22,7 +23,6 @@ import { walked } from './kinds.ts';
 import { enterValue, leaveValue, onlyReports, put, putUnreadable } from './put.ts';
 import { HIDDEN_NAME, hasRoom, setStackTop, stackTop } from './stack.ts';
 import { maskText } from './text.ts';
-import { undoBase64 } from './undo.ts';
 import { PLAIN, URL_PATH } from './value.ts';
 import { walkers } from './walkers.ts';
 

@@ -225,33 +225,3 @@ function reference(at: number, end: number): number {
   }
   return -1;
 }
-
-/** Value of a character of base64 or base64url; 64 for `=`, 65 for a line break or blank, 255 for anything else. */
-const sixBits = new Uint8Array(256).fill(255);
-for (const [i, c] of [...Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')].entries()) sixBits[c] = i;
-sixBits[45] = 62;
-sixBits[95] = 63;
-sixBits[61] = 64;
-for (const c of [9, 10, 13, 32]) sixBits[c] = 65;
-const S = sixBits;
-
-/** Writes what base64 (RFC 4648, 4 and 5; padding wherever it ends) stands for at `to`; returns the end, or -1 when it is something else. */
-export function undoBase64(at: number, end: number, to: number): number {
-  let o = to;
-  let bits = 0;
-  let n = 0;
-  for (let p = at; p < end; p++) {
-    const d = S[B[p]];
-    if (d >= 64) {
-      if (d === 255) return -1;
-      if (d === 64) bits = n = 0;
-      continue;
-    }
-    bits = ((bits << 6) | d) & 0xffff;
-    n += 6;
-    if (n < 8) continue;
-    n -= 8;
-    B[o++] = (bits >> n) & 255;
-  }
-  return o;
-}
