@@ -3,10 +3,7 @@
  * options or the configuration cannot be used, 3 the output cannot be written, 70 a fault of Earshot itself.
  */
 import { enableCompileCache } from 'node:module';
-import { setFlagsFromString } from 'node:v8';
 
 enableCompileCache();
-// V8 notes the types that a function sees only after its first runs, and then optimises callers without knowing them.
-setFlagsFromString('--no-lazy-feedback-allocation');
 const { runCommand } = await import('./app/commands.ts');
 process.exitCode = await runCommand(process.argv.slice(2));
