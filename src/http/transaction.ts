@@ -107,6 +107,8 @@ export const REQUEST_HEADERS_UNKNOWN = 4096;
 export const RESPONSE_HEADERS_UNKNOWN = 8192;
 /** It was reported while it was still open: at its end a closing record follows. */
 export const REPORTED = 16384;
+/** By the media type of a side, its body is messages of gRPC or Protocol Buffers. */
+export const HAS_MESSAGES = 32768;
 
 // Causes, as bits in the order of normalise/api-call.ts.
 export const NO_RESPONSE = 1;

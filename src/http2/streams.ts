@@ -405,6 +405,7 @@ export function openUpgraded(h: Http2Connection, from: number, copyBlock: (block
   if (K[s + t.S_BODY] === 0) K[s + t.S_KEPT] = 0;
   K[s + t.S_TRAILER] = 0;
   for (let i = 0; i < 4; i++) D[(call << 5) + D_REQUEST + i] = D[(from << 5) + D_REQUEST + i];
-  K[to + C_FLAGS] = HAS_REQUEST | REQUEST_DONE | (K[k + C_FLAGS] & (t.HAS_CLIENT_IP | t.IS_HEAD | t.SEVERAL_CODINGS | t.REQUEST_STOPPED));
+  const kept = t.HAS_CLIENT_IP | t.IS_HEAD | t.SEVERAL_CODINGS | t.REQUEST_STOPPED | t.HAS_MESSAGES;
+  K[to + C_FLAGS] = HAS_REQUEST | REQUEST_DONE | (K[k + C_FLAGS] & kept);
   K[to + t.C_FORWARDED_FOR] = K[k + t.C_FORWARDED_FOR];
 }

@@ -97,12 +97,13 @@ export function openBody(call: number, side: number, room: number): void {
   if (kept === 0) return;
   if (K[s + t.S_CODING] !== 0) undoCodings(k, s, i, at, at + kept, room);
   // What is still coded is no message.
-  if (K[s + t.S_TYPE] !== 0 && (K[s + t.S_CODING] === 0 || O[i + O_DECODED] !== 0)) render(k, side, i, room);
+  if ((K[k + t.C_FLAGS] & t.HAS_MESSAGES) !== 0 && (K[s + t.S_CODING] === 0 || O[i + O_DECODED] !== 0)) render(k, side, i, room);
 }
 
 /** Messages are shown as JSON, where they can be read. */
 function render(k: number, side: number, i: number, room: number): void {
   const s = k + side;
+  if (K[s + t.S_TYPE] === 0) return;
   const block = K[s + t.S_HEAD];
   const table = t.fieldTable(block, K[s + t.S_HEAD_BYTES]);
   const kind = bodyKind(t.valueAt(block, table, K[s + t.S_TYPE] - 1), t.valueEnd(block, table, K[s + t.S_TYPE] - 1));
