@@ -43,11 +43,6 @@ const HYPHEN = 45;
 const LESS = 60;
 const QUESTION_MARK = 63;
 const BRACKET = 91;
-const LETTER_C = 99;
-const LETTER_E = 101;
-const LETTER_L = 108;
-const LETTER_S = 115;
-const LETTER_Y = 121;
 const BRACE = 123;
 
 const text = (name: string): Uint8Array => new Uint8Array(Buffer.from(name));
@@ -173,6 +168,9 @@ function findInQuery(): void {
  * (Horspool's search, with the last six bytes of each): one of them is in every operation of a query.
  */
 const STEP_BYTES = 6;
+const OF_QUERY = 0x7279;
+const OF_EXTENSIONS = 0x6e73;
+const OF_NAME = 0x6d65;
 const steps = new Uint8Array(256).fill(STEP_BYTES);
 for (const ending of ['query=', 'sions=', 'nName='])
   for (let i = 0; i < STEP_BYTES; i++) {
@@ -185,24 +183,38 @@ function mayHaveParameters(at: number, end: number): boolean {
   for (let p = at + STEP_BYTES - 1; p < end; ) {
     const step = steps[B[p]];
     if (step === 0) {
-      const c = B[p - 1];
-      if (c === LETTER_Y || c === LETTER_S || c === LETTER_E) return true;
+      // The two letters before the equals sign.
+      const letters = (B[p - 2] << 8) | B[p - 1];
+      if (letters === OF_QUERY || letters === OF_EXTENSIONS || letters === OF_NAME) return true;
       p += STEP_BYTES;
     } else p += step;
   }
   return false;
 }
 
+/** The same for the last three letters of "graphql", "gql" and "rpc". */
+const HINT_BYTES = 3;
+const hintSteps = new Uint8Array(256).fill(HINT_BYTES);
+for (const ending of ['hql', 'gql', 'rpc', 'HQL', 'GQL', 'RPC'])
+  for (let i = 0; i < HINT_BYTES; i++) {
+    const c = ending.charCodeAt(i);
+    hintSteps[c] = Math.min(hintSteps[c], HINT_BYTES - 1 - i);
+  }
+
 /** Whether the path speaks of GraphQL or RPC: "graphql", "gql" or "rpc" somewhere in it. Made for bodies that say nothing at once. */
 function isHinted(): boolean {
   const block = W[side + S_HEAD];
   const end = block + W[side + S_TEXT_END];
   const at = block + W[side + S_TEXT];
-  for (let p = at; p < end && B[p] !== QUESTION_MARK; p++) {
-    const c = B[p] | 0x20;
-    if (c === LETTER_L) {
-      if (endsWith(at, p + 1, N_GQL) || endsWith(at, p + 1, N_GRAPHQL)) return true;
-    } else if (c === LETTER_C && endsWith(at, p + 1, N_RPC)) return true;
+  for (let p = at + 2; p < end; ) {
+    const step = hintSteps[B[p]];
+    if (step > 0) {
+      p += step;
+      continue;
+    }
+    if (endsWith(at, p + 1, N_GQL) || endsWith(at, p + 1, N_GRAPHQL) || endsWith(at, p + 1, N_RPC))
+      return nextByte(at, p, QUESTION_MARK) === p;
+    p++;
   }
   return false;
 }
