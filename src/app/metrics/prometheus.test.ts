@@ -260,7 +260,7 @@ test('the dashboard asks for metrics and labels that there are', () => {
   }
   assert.deepEqual(
     dashboard.panels.filter(({ type }) => type === 'row').map(({ title }) => title),
-    ['Is it well', 'Reader', 'Pipeline', 'Sink', 'Spool', 'Sinks', 'Workers', 'Weirds', 'Metrics and log'],
+    ['Is it well', 'Reader', 'Pipeline', 'Sink', 'Spool', 'Sinks', 'Protocols', 'Workers', 'Weirds', 'Metrics and log'],
   );
   assert.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length);
   assert.doesNotMatch(text, /https?:\/\//);
