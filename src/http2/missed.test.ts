@@ -78,6 +78,18 @@ test('an answer of unknown status was an interim one when another follows', () =
   assert.equal(run.counters['calls.informational'], 3);
 });
 
+test('an answer of unknown status before an interim one, its request before the joint, and a reset: a call that has an answer', () => {
+  const early: [string, string][] = [[':status', '103']];
+  const run = joined([
+    client(plainGet(5, '/five')),
+    server(unknown(3, OPEN), headers(3, early, { end: false }), frame(3, 0, 3, Buffer.from([0, 0, 0, 2]))),
+    server(headers(5, ok, { end: true })),
+  ]);
+  const [first, second] = run.records;
+  assert.deepEqual([first.request, first.response?.status, first.response?.headersIncomplete], [null, null, true]);
+  assert.deepEqual([second.request?.target, second.response?.status], ['/five', 200]);
+});
+
 /** Two turns: the first `at` bytes, and the rest. */
 function split({ fromServer, bytes }: Turn, at: number): [Turn, Turn] {
   return [

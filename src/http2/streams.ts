@@ -173,15 +173,17 @@ function isWhole(flags: number): boolean {
 
 function onResponse(h: Http2Connection, stream: number, count: number, flags: number, timeUs: number, sequence: number): void {
   let call = h.streams.get(stream) ?? 0;
+  const isInterim = P.status >= 100 && P.status < 200 && P.status !== SWITCHING_PROTOCOLS && (flags & ENDS) === 0;
   if (call !== 0 && K[(call << CALL_SHIFT) + C_FLAGS] & HAS_RESPONSE) {
     if (!wasInterim(call, flags)) {
       onTrailers(h, stream, call, RESPONSE, count, flags);
       return;
     }
     C[T_INFORMATIONAL]++;
-    takeBack(call);
+    // Without a request it is all that there is of the call, until the final one comes.
+    if (!isInterim || K[(call << CALL_SHIFT) + C_FLAGS] & HAS_REQUEST) takeBack(call);
   }
-  if (P.status >= 100 && P.status < 200 && P.status !== SWITCHING_PROTOCOLS && (flags & ENDS) === 0) {
+  if (isInterim) {
     C[T_INFORMATIONAL]++;
     if (call !== 0) K[(call << CALL_SHIFT) + C_HTTP2_WEIRDS] |= responseWeirds(false);
     return;
