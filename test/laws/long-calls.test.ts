@@ -4,22 +4,29 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { finishPipeline, processPacket, resetPipeline } from '../../src/app/pipeline.ts';
+import { finishPipeline, lastBug, processPacket, resetPipeline } from '../../src/app/pipeline.ts';
 import { RecordWriter } from '../../src/app/record-writer.ts';
-import { bytes, packetRegion } from '../../src/base/arena.ts';
+import { bytes } from '../../src/base/arena.ts';
 import { blockBytesUsed } from '../../src/base/blocks.ts';
 import { packetTimeUs } from '../../src/base/clock.ts';
-import { countOf } from '../../src/base/counters.ts';
+import { counter, countOf, counts } from '../../src/base/counters.ts';
+import { balances } from '../../src/base/ledger.ts';
+import { weirdCount } from '../../src/base/weird.ts';
 import { Packet } from '../../src/capture/packet.ts';
+import { payloadBytesHeld } from '../../src/flow/reassemble.ts';
+import { payloadBytesUnidentified } from '../../src/http/ending.ts';
 import type { ApiCall } from '../../src/normalise/api-call.ts';
+import { callsParked } from '../../src/normalise/duplicates.ts';
 import { INDEX_WORDS } from '../../src/policy/masked-call.ts';
 import { ipPacket, partsOf, type Turn } from '../support/conversation.ts';
 import { dataFrame, frame, headers, PREFACE, reset, settingsFrame } from '../support/http2-frames.ts';
 import { message } from '../support/look-at-calls.ts';
-import { ethernet, ipv4, udp, vxlan } from '../support/packets.ts';
+import { ethernet, ipv4, placePacket, udp, vxlan } from '../support/packets.ts';
 import { Random } from '../support/random.ts';
 import { lawSeed, PipelineRun, type Run, START_US, settingsWith, type Wire } from '../support/run-pipeline.ts';
 
+const RECEIVED = counter('packets.received');
+const FILTERED = counter('calls.filtered{filters}');
 const LIMIT_MS = 16_000;
 /** Rows are looked at so often. */
 const LOOK_MS = 1_000;
@@ -267,7 +274,11 @@ function written(wires: readonly Wire[], route: (n: number) => number, at: (writ
     settings,
     epoch: 'test',
     routing: 1,
-    route: () => route(n++),
+    route: () => {
+      const routes = route(n++);
+      if (routes === 0) counts[FILTERED]++;
+      return routes;
+    },
     write: (from, _end, records, index, routing) => {
       for (let i = 0, p = from; i < records; p += index[INDEX_WORDS * i++]) {
         const { schema, call, id } = JSON.parse(bytes.toString('utf8', p, p + index[INDEX_WORDS * i]));
@@ -280,19 +291,17 @@ function written(wires: readonly Wire[], route: (n: number) => number, at: (writ
     close: (call) => writer.takeClosing(call),
   });
   const packet = new Packet();
-  for (const [i, { data, timeUs }] of wires.entries()) {
+  for (const [i, wire] of wires.entries()) {
     at(writer, i);
-    packet.at = packetRegion.at;
-    packet.end = packet.at + data.length;
-    packet.wireBytes = data.length;
-    packet.linkType = 1;
-    packet.interfaceId = 0;
-    bytes.set(data, packet.at);
-    packetTimeUs[0] = timeUs;
+    placePacket(packet, wire.data, wire);
+    packetTimeUs[0] = wire.timeUs;
+    counts[RECEIVED]++;
     processPacket(packet);
   }
   finishPipeline();
   writer.end('');
+  if (weirdCount('sensor.bug') > 0) throw lastBug;
+  for (const b of balances(payloadBytesHeld() + payloadBytesUnidentified(), callsParked())) assert.ok(b.balances, b.name);
   return all;
 }
 

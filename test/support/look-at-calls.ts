@@ -1,7 +1,7 @@
 /** Calls as policy/ gets them: text of requests and responses through the whole hot path, and a look at each finished call. */
 import assert from 'node:assert/strict';
 import { finishPipeline, lastBug, processPacket, resetPipeline } from '../../src/app/pipeline.ts';
-import { bytes, outputRegion, packetRegion } from '../../src/base/arena.ts';
+import { bytes, outputRegion } from '../../src/base/arena.ts';
 import { packetTimeUs } from '../../src/base/clock.ts';
 import { defaultSettings, type Settings } from '../../src/base/settings.ts';
 import { weirdCount } from '../../src/base/weird.ts';
@@ -9,7 +9,7 @@ import { Packet } from '../../src/capture/packet.ts';
 import type { ApiCall } from '../../src/normalise/api-call.ts';
 import { encodeCall, resetEncoder } from '../../src/normalise/encode.ts';
 import { ipPacket, type Place, partsOf, type Turn } from './conversation.ts';
-import { ethernet, ipv4, udp, vlan, vxlan } from './packets.ts';
+import { ethernet, ipv4, placePacket, udp, vlan, vxlan } from './packets.ts';
 import { START_US, type Wire } from './run-pipeline.ts';
 
 /** Lines of a head, or a whole message. A response may be missing. */
@@ -38,14 +38,9 @@ export function lookAtPackets(packets: Iterable<Wire>, look: (call: number) => v
   resetEncoder(settings, 'test', 0);
   resetPipeline(settings, look);
   const packet = new Packet();
-  for (const { data, timeUs } of packets) {
-    packet.at = packetRegion.at;
-    packet.end = packet.at + data.length;
-    packet.wireBytes = data.length;
-    packet.linkType = 1;
-    packet.interfaceId = 0;
-    bytes.set(data, packet.at);
-    packetTimeUs[0] = timeUs;
+  for (const wire of packets) {
+    placePacket(packet, wire.data);
+    packetTimeUs[0] = wire.timeUs;
     processPacket(packet);
   }
   finishPipeline();

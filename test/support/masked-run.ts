@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { finishPipeline, lastBug, processPacket, resetPipeline } from '../../src/app/pipeline.ts';
 import { RecordWriter } from '../../src/app/record-writer.ts';
-import { bytes, packetRegion } from '../../src/base/arena.ts';
+import { bytes } from '../../src/base/arena.ts';
 import { blockBytesUsed } from '../../src/base/blocks.ts';
 import { packetTimeUs } from '../../src/base/clock.ts';
 import { counter, counts, countsByName } from '../../src/base/counters.ts';
@@ -16,6 +16,7 @@ import { callsInFlight } from '../../src/http/transaction.ts';
 import { callsParked } from '../../src/normalise/duplicates.ts';
 import { INDEX_WORDS, type MaskedBatch, maskedBatch } from '../../src/policy/masked-call.ts';
 import type { Policy } from '../../src/policy/policy.ts';
+import { placePacket } from './packets.ts';
 import type { Wire } from './run-pipeline.ts';
 
 const RECEIVED = counter('packets.received');
@@ -69,14 +70,9 @@ export function runMasked(
     () => writer.takeMessage(),
   );
   const packet = new Packet();
-  for (const { data, timeUs, wireBytes, interfaceId } of packets) {
-    packet.at = packetRegion.at;
-    packet.end = packet.at + data.length;
-    packet.wireBytes = wireBytes ?? data.length;
-    packet.linkType = 1;
-    packet.interfaceId = interfaceId ?? 0;
-    bytes.set(data, packet.at);
-    packetTimeUs[0] = timeUs;
+  for (const wire of packets) {
+    placePacket(packet, wire.data, wire);
+    packetTimeUs[0] = wire.timeUs;
     counts[RECEIVED]++;
     processPacket(packet);
   }

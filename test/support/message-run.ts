@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { finishPipeline, handOn, lastBug, processPacket, resetPipeline } from '../../src/app/pipeline.ts';
 import { RecordWriter } from '../../src/app/record-writer.ts';
-import { bytes, packetRegion } from '../../src/base/arena.ts';
+import { bytes } from '../../src/base/arena.ts';
 import { blockBytesUsed } from '../../src/base/blocks.ts';
 import { packetTimeUs } from '../../src/base/clock.ts';
 import { counter, counts, countsByName } from '../../src/base/counters.ts';
@@ -20,6 +20,7 @@ import { callsParked } from '../../src/normalise/duplicates.ts';
 import { type MessageRecord, messageRecordSchema } from '../../src/normalise/message-record.ts';
 import { INDEX_WORDS } from '../../src/policy/masked-call.ts';
 import type { Policy } from '../../src/policy/policy.ts';
+import { placePacket } from './packets.ts';
 import { settingsWith, type Wire } from './run-pipeline.ts';
 
 const RECEIVED = counter('packets.received');
@@ -80,15 +81,10 @@ export function runMessages(packets: Iterable<Wire>, options: MessageRunOptions 
   const packet = new Packet();
   let blockBytesPeak = 0;
   let i = 0;
-  for (const { data, timeUs, wireBytes, interfaceId } of packets) {
+  for (const wire of packets) {
     before?.(i++);
-    packet.at = packetRegion.at;
-    packet.end = packet.at + data.length;
-    packet.wireBytes = wireBytes ?? data.length;
-    packet.linkType = 1;
-    packet.interfaceId = interfaceId ?? 0;
-    bytes.set(data, packet.at);
-    packetTimeUs[0] = timeUs;
+    placePacket(packet, wire.data, wire);
+    packetTimeUs[0] = wire.timeUs;
     counts[RECEIVED]++;
     processPacket(packet);
     if (everyPacket) handOn();

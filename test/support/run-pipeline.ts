@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { finishPipeline, handOn, lastBug, processPacket, resetPipeline } from '../../src/app/pipeline.ts';
 import { RecordWriter } from '../../src/app/record-writer.ts';
-import { bytes, packetRegion } from '../../src/base/arena.ts';
+import { bytes } from '../../src/base/arena.ts';
 import { blockBytesUsed } from '../../src/base/blocks.ts';
 import { packetTimeUs } from '../../src/base/clock.ts';
 import { counter, countOf, counts, countsByName } from '../../src/base/counters.ts';
@@ -25,6 +25,7 @@ import { type ClosingRecord, closingRecordSchema } from '../../src/normalise/clo
 import { callsParked } from '../../src/normalise/duplicates.ts';
 import { INDEX_WORDS } from '../../src/policy/masked-call.ts';
 import type { Policy } from '../../src/policy/policy.ts';
+import { placePacket } from './packets.ts';
 
 /** One captured packet. */
 export interface Wire {
@@ -111,15 +112,8 @@ export class PipelineRun {
   }
 
   push(wire: Wire): void {
-    const { data, timeUs } = wire;
-    const packet = this.#packet;
-    packet.at = packetRegion.at;
-    packet.end = packetRegion.at + data.length;
-    packet.wireBytes = wire.wireBytes ?? data.length;
-    packet.linkType = wire.linkType ?? 1;
-    packet.interfaceId = wire.interfaceId ?? 0;
-    bytes.set(data, packet.at);
-    this.process(packet, timeUs);
+    placePacket(this.#packet, wire.data, wire);
+    this.process(this.#packet, wire.timeUs);
   }
 
   /** Takes a packet that lies in the packet region already. */
