@@ -113,9 +113,11 @@ export const splatOf = (byte: Code): Code => [byte, 0xfd, 0x0f];
 /** Picks bytes of `a` by the indexes in `b`; 0 for an index beyond 15. */
 export const swizzle = simd(0x0e);
 export const equal8 = simd(0x23);
+/** Signed. */
 export const less8 = simd(0x25);
 /** Unsigned. */
 export const below8 = simd(0x26);
+export const add8 = simd(0x6e);
 export const sub8 = simd(0x71);
 /** Four words. */
 export const mul32x4 = (a: Code, b: Code): Code => [a, b, 0xfd, 0xb5, 0x01];
@@ -123,6 +125,8 @@ export const and128 = simd(0x4e);
 export const or128 = simd(0x50);
 export const xor128 = simd(0x51);
 export const shr8 = (a: Code, bits: Code): Code => [a, bits, 0xfd, 0x6d];
+/** Of words of 16 bits; one instruction on x86, where `shr8` is several. */
+export const shr16x8 = (a: Code, bits: Code): Code => [a, bits, 0xfd, 0x8d, 0x01];
 /** One bit for each byte whose top bit is set. */
 export const bitmask = (a: Code): Code => [a, 0xfd, 0x64];
 
