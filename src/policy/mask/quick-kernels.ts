@@ -8,6 +8,7 @@
  *   names    slots of 64 bytes: hash (its lower half: row of the value that stood there last), length, place and the slot
  *            that came next, what is known of it, the name
  *   values   rows of 16 bytes: hash, length, place and form; and 256 bytes of the value for each
+ *   lasts    for each slot of a name, 64 bytes: length of the value of a field of that name that was clean the last time, the value
  */
 import { bytes, memory, PAGES } from '../../base/arena.ts';
 import type { Code, Fn } from '../../base/wasm.ts';
@@ -17,7 +18,7 @@ import { tablesPart } from './layout.ts';
 
 const { get, set, i32, add, sub, and, or, xor, mul, shl, shr, eq, ne, lt, gt, ge, below, clz, ctz, popcnt, advance, br, brIf } = w;
 const { block, loop, when, ret, call, load8, load16, load32, store8, store16, store32, load128, store128, splat, v128, swizzle } = w;
-const { equal8, below8, sub8, and128, splatOf, or128, xor128, mul32x4, shr8, shr16x8, add8, less8, bitmask } = w;
+const { equal8, below8, sub8, and128, splatOf, or128, xor128, mul32x4, shr16x8, add8, less8, bitmask } = w;
 
 /** `copy` may write a little beyond the part before. */
 const T = (tablesPart.at + 79) & ~15;
@@ -50,6 +51,8 @@ export const PATH: number = T + 256;
 export const GROUPS: number = T + 1024;
 /** Of detectors/iban.ts: lengths by country. */
 export const COUNTRIES: number = T + 2048;
+/** Vectors, 16 bytes each. */
+const CONSTANTS = T + 3072;
 /** Of detectors/api-key.ts: how keys begin. */
 export const PAIRS: number = T + 4096;
 export const NAMES: number = T + (32 << 10);
@@ -59,7 +62,10 @@ export const VALUES: number = NAMES + NAME_SLOTS * 64;
 export const VALUE_SLOTS = 2048;
 const VALUE_BYTES_MAX = 256;
 export const VALUE_TEXTS: number = VALUES + VALUE_SLOTS * 16;
-if (VALUE_TEXTS + VALUE_SLOTS * VALUE_BYTES_MAX + 64 > tablesPart.end) throw new RangeError('no room for the tables of the kernels');
+export const LASTS: number = VALUE_TEXTS + VALUE_SLOTS * VALUE_BYTES_MAX;
+export const LASTS_END: number = LASTS + NAME_SLOTS * 64;
+const LAST_BYTES_MAX = 48;
+if (LASTS_END + 64 > tablesPart.end) throw new RangeError('no room for the tables of the kernels');
 
 // What `walk` gives back.
 export const DONE = 0;
@@ -128,8 +134,25 @@ keyPairs.forEach((candidate, pair) => {
   if (candidate !== 0) addPair(pair >> 7, pair & 127);
 });
 for (const pair of ['ey', 'ew', 'ba', 'be', 'Ba', 'Be', 'bA', 'bE', 'BA', 'BE']) addPair(pair.charCodeAt(0), pair.charCodeAt(1));
+/** Sixteen bytes, or sixteen times one, from the table of constants: fewer instructions than to make them each time. */
+function lanes(of: number | readonly number[]): Code {
+  const sixteen = typeof of === 'number' ? new Array<number>(16).fill(of) : of;
+  let i = constants.findIndex((constant) => constant.join() === sixteen.join());
+  if (i < 0) {
+    i = constants.push(sixteen) - 1;
+    if (CONSTANTS + 16 * (i + 1) > PAIRS) throw new RangeError('no room for constants');
+    bytes.set(sixteen, CONSTANTS + 16 * i);
+  }
+  return load128(i32(CONSTANTS + 16 * i));
+}
+const constants: (readonly number[])[] = [];
+const NULLS = lanes(0);
+const BLANKS = lanes(32);
+const HYPHENS = lanes(45);
+const lowNibbles = (v: Code): Code => and128(v, lanes(15));
+const highNibbles = (v: Code): Code => and128(shr16x8(v, i32(4)), lanes(15));
 const pairNibbles = (v: Code, i: 0 | 1): Code =>
-  and128(swizzle(v128(pairTables[2 * i]), and128(v, splat(15))), swizzle(v128(pairTables[2 * i + 1]), shr8(v, i32(4))));
+  and128(swizzle(lanes(pairTables[2 * i]), lowNibbles(v)), swizzle(lanes(pairTables[2 * i + 1]), highNibbles(v)));
 
 const isDigit = (c: Code): Code => below(sub(c, i32(48)), i32(10));
 const isLetter = (c: Code): Code => below(sub(or(c, i32(32)), i32(97)), i32(26));
@@ -145,11 +168,19 @@ const NAMED = 2;
 function clean(): Fn {
   const [p, end, m, d, wd, k, n, g, s, e, c, q, l, from, all, x, y] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
   const no = ret(i32(0));
-  const letters = (v: number): Code => bitmask(below8(sub8(or128(get(v), splat(32)), splat(97)), splat(26)));
-  const digits = (v: number): Code => bitmask(below8(sub8(get(v), splat(48)), splat(10)));
-  const hyphens = (v: Code): Code => bitmask(equal8(v, splat(45)));
+  const letters = (v: number): Code => bitmask(less8(lanes(127 - 26), add8(or128(get(v), BLANKS), lanes(127 - 122))));
+  const digits = (v: number): Code => bitmask(less8(lanes(TOP), add8(get(v), lanes(UP))));
+  const hyphens = (v: Code): Code => bitmask(equal8(v, HYPHENS));
   const hexDigits = (v: Code): Code =>
-    bitmask(or128(below8(sub8(v, splat(48)), splat(10)), below8(sub8(or128(v, splat(32)), splat(97)), splat(6))));
+    bitmask(or128(less8(lanes(TOP), add8(v, lanes(UP))), less8(lanes(127 - 6), add8(or128(v, BLANKS), lanes(127 - 102)))));
+  /** Place of the first sign in sixteen bytes; 16: none. */
+  const firstSign = (v: number): Code =>
+    ctz(
+      xor(
+        bitmask(equal8(and128(swizzle(lanes(SIGNS), lowNibbles(get(v))), swizzle(lanes(highBits), highNibbles(get(v)))), NULLS)),
+        i32(-1),
+      ),
+    );
   return {
     name: 'clean',
     parameters: 2,
@@ -157,35 +188,37 @@ function clean(): Fn {
     vectors: 2,
     body: [
       set(from, get(p)),
-      // JSON in base64 may begin with W, or behind blanks.
-      when(
-        ge(sub(get(end), get(p)), i32(16)),
-        set(c, load8(get(p))),
-        // An entity tag is none: W/"
-        when(or(and(eq(get(c), i32(87)), ne(load8(get(p), 2), i32(34))), eq(get(c), i32(32))), no),
-      ),
-      // Signs, in all of it; and how many digits there are.
-      set(q, get(p)),
-      loop(
+      set(n, sub(get(end), get(p))),
+      block(
+        // Most values: so short, and with so few digits, that only a scheme can stand in them.
         when(
-          lt(get(q), get(end)),
-          set(x, load128(get(q))),
-          set(l, i32(0xffff)),
-          when(lt(sub(get(end), get(q)), i32(16)), set(l, sub(shl(i32(1), sub(get(end), get(q))), i32(1)))),
-          set(y, and128(swizzle(v128(SIGNS), and128(get(x), splat(15))), swizzle(v128(highBits), shr8(get(x), i32(4))))),
-          when(
-            and(
-              get(l),
-              or(
-                xor(bitmask(equal8(get(y), splat(0))), i32(0xffff)),
-                bitmask(and128(equal8(get(x), splat(45)), equal8(load128(add(get(q), i32(1))), splat(45)))),
-              ),
-            ),
-            no,
-          ),
-          advance(all, popcnt(and(get(l), digits(x)))),
-          advance(q, i32(16)),
+          lt(get(n), i32(15)),
+          set(x, load128(get(p))),
+          when(lt(firstSign(x), get(n)), no),
+          set(m, bitmask(equal8(get(x), HYPHENS))),
+          when(lt(ctz(and(get(m), shl(get(m), i32(1)))), get(n)), no),
+          set(all, popcnt(and(shl(digits(x), sub(i32(16), get(n))), i32(0xffff)))),
+          brIf(1, ge(get(all), i32(4))),
+          when(ge(ctz(bitmask(equal8(get(x), BLANKS))), get(n)), ret(i32(1))),
+          when(ge(ctz(bitmask(equal8(or128(get(x), BLANKS), lanes(98)))), get(n)), ret(i32(1))),
           br(1),
+        ),
+        // JSON in base64 may begin with W, or behind blanks.
+        set(c, load8(get(p))),
+        when(eq(get(c), i32(32)), when(ge(get(n), i32(16)), no)),
+        // An entity tag is none: W/"
+        when(eq(get(c), i32(87)), when(ne(load8(get(p), 2), i32(34)), when(ge(get(n), i32(16)), no))),
+        // Signs, in all of it; and how many digits there are.
+        set(q, get(p)),
+        loop(
+          set(n, sub(get(end), get(q))),
+          when(gt(get(n), i32(16)), set(n, i32(16))),
+          set(x, load128(get(q))),
+          when(lt(firstSign(x), get(n)), no),
+          when(lt(ctz(bitmask(and128(equal8(get(x), HYPHENS), equal8(load128(add(get(q), i32(1))), HYPHENS)))), get(n)), no),
+          advance(all, popcnt(and(shl(digits(x), sub(i32(16), get(n))), i32(0xffff)))),
+          advance(q, i32(16)),
+          brIf(0, lt(get(q), get(end))),
         ),
       ),
       loop(
@@ -196,31 +229,26 @@ function clean(): Fn {
         set(d, and(digits(x), get(l))),
         set(m, or(get(d), and(letters(x), get(l)))),
         set(wd, get(m)),
-        // Most values: so short, and with so few digits, that only a scheme can stand in them.
         when(
-          and(lt(get(l), i32(0x7fff)), lt(popcnt(get(d)), i32(4))),
+          lt(get(l), i32(0x7fff)),
           when(
-            or(
-              eq(and(get(l), bitmask(equal8(get(x), splat(32)))), i32(0)),
-              eq(and(get(l), bitmask(equal8(or128(get(x), splat(32)), splat(98)))), i32(0)),
-            ),
-            ret(i32(1)),
+            lt(popcnt(get(d)), i32(4)),
+            when(eq(and(get(l), bitmask(equal8(get(x), BLANKS))), i32(0)), ret(i32(1))),
+            when(eq(and(get(l), bitmask(equal8(or128(get(x), BLANKS), lanes(98)))), i32(0)), ret(i32(1))),
           ),
         ),
         // With so few digits that no number or id can be there, or none here, and with no word that begins like something: only
         // the last word matters, with what comes behind it.
-        when(
-          or(eq(get(d), i32(0)), lt(get(all), i32(4))),
+        block(
+          block(brIf(0, lt(get(all), i32(4))), brIf(1, get(d))),
           set(k, and(get(m), xor(shl(get(m), i32(1)), i32(-1)))),
           set(y, and128(pairNibbles(get(x), 0), pairNibbles(load128(add(get(p), i32(1))), 1))),
-          when(
-            // An IBAN may have no other digits than the two behind its country.
-            eq(and(get(k), or(xor(bitmask(equal8(get(y), splat(0))), i32(0xffff)), and(shr(get(d), i32(2)), shr(get(d), i32(3))))), i32(0)),
-            when(ne(get(l), i32(0xffff)), ret(i32(1))),
-            when(eq(and(get(m), i32(0xc000)), i32(0)), advance(p, i32(16)), br(3)),
-            set(n, sub(i32(31), clz(get(k)))),
-            when(gt(get(n), i32(0)), advance(p, get(n)), br(3)),
-          ),
+          // An IBAN may have no other digits than the two behind its country.
+          brIf(0, and(get(k), or(xor(bitmask(equal8(get(y), NULLS)), i32(0xffff)), and(shr(get(d), i32(2)), shr(get(d), i32(3)))))),
+          when(ne(get(l), i32(0xffff)), ret(i32(1))),
+          when(eq(and(get(m), i32(0xc000)), i32(0)), advance(p, i32(16)), br(2)),
+          set(n, sub(i32(31), clz(get(k)))),
+          when(gt(get(n), i32(0)), advance(p, get(n)), br(2)),
         ),
         loop(
           when(eq(get(wd), i32(0)), advance(p, i32(16)), br(2)),
@@ -274,7 +302,7 @@ function clean(): Fn {
               and(ge(get(n), i32(2)), ge(sub(get(end), get(s)), i32(KEY_BYTES_MIN))),
               ne(load8(add(i32(PAIRS), and(or(shl(get(c), i32(7)), shr(get(c), i32(8))), i32(0x3fff)))), i32(0)),
             ),
-            when(eq(and(bitmask(below8(load128(get(s)), splat(43))), i32((1 << KEY_BYTES_MIN) - 1)), i32(0)), no),
+            when(eq(and(bitmask(below8(load128(get(s)), lanes(43))), i32((1 << KEY_BYTES_MIN) - 1)), i32(0)), no),
           ),
           when(or(eq(get(c), i32(0x7965)), eq(get(c), i32(0x7765))), when(ge(sub(get(end), get(s)), i32(16)), no)),
           // "basic", "bearer" and a blank
@@ -377,19 +405,17 @@ function clean(): Fn {
   };
 }
 
+/** How many of sixteen bytes at two places are the same, from the first on. */
+const sameBytes = (a: Code, b: Code): Code => ctz(xor(bitmask(equal8(load128(a), load128(b))), i32(-1)));
+
 /** Whether [at, end) and [stored, ...) are the same: `no` where they are not. */
 function compare(at: number, end: number, stored: Code, i: number, n: number, no: Code): Code {
   return [
     set(i, i32(0)),
     loop(
-      set(n, xor(bitmask(equal8(load128(add(get(at), get(i))), load128(add(stored, get(i))))), i32(0xffff))),
-      when(
-        lt(sub(sub(get(end), get(at)), get(i)), i32(16)),
-        set(n, and(get(n), sub(shl(i32(1), sub(sub(get(end), get(at)), get(i))), i32(1)))),
-      ),
-      when(get(n), no),
-      advance(i, i32(16)),
-      brIf(0, lt(add(get(at), get(i)), get(end))),
+      set(n, sameBytes(add(get(at), get(i)), add(stored, get(i)))),
+      when(eq(get(n), i32(16)), advance(i, i32(16)), brIf(1, lt(add(get(at), get(i)), get(end)))),
+      when(lt(get(n), sub(sub(get(end), get(at)), get(i))), no),
     ),
   ];
 }
@@ -402,7 +428,7 @@ function known(): Fn {
       x,
       mul32x4(
         xor128(get(x), load128(from)),
-        v128([0x3d, 0x6d, 0x2b, 0x2d, 0x6d, 0x2b, 0x79, 0x4d, 0x21, 0x5d, 0x35, 0x7f, 0x13, 0x47, 0x6f, 0x5b]),
+        lanes([0x3d, 0x6d, 0x2b, 0x2d, 0x6d, 0x2b, 0x79, 0x4d, 0x21, 0x5d, 0x35, 0x7f, 0x13, 0x47, 0x6f, 0x5b]),
       ),
     );
   return {
@@ -414,13 +440,13 @@ function known(): Fn {
       store32(i32(HASH), i32(0)),
       set(n, sub(get(end), get(at))),
       when(eq(below(sub(get(n), i32(1)), i32(VALUE_BYTES_MAX)), i32(0)), ret(i32(0))),
-      set(x, splat(1)),
+      set(x, lanes(1)),
       set(i, get(at)),
       when(
         lt(get(n), i32(16)),
         set(
           x,
-          xor128(get(x), and128(load128(get(at)), below8(v128([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]), splatOf(get(n))))),
+          xor128(get(x), and128(load128(get(at)), below8(lanes([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]), splatOf(get(n))))),
         ),
         step(i32(NONE)),
       ),
@@ -438,7 +464,9 @@ function known(): Fn {
       store32(i32(HASH), get(h)),
       set(slot, and(get(h), i32(VALUE_SLOTS - 1))),
       set(i, add(i32(VALUES), shl(get(slot), i32(4)))),
-      when(or(or(ne(load32(get(i)), get(h)), ne(load32(get(i), 4), get(n))), ne(load32(get(i), 8), get(key))), ret(i32(0))),
+      when(ne(load32(get(i)), get(h)), ret(i32(0))),
+      when(ne(load32(get(i), 4), get(n)), ret(i32(0))),
+      when(ne(load32(get(i), 8), get(key)), ret(i32(0))),
       set(slot, add(i32(VALUE_TEXTS), shl(get(slot), i32(8)))),
       compare(at, end, get(slot), i, n, ret(i32(0))),
       i32(1),
@@ -454,9 +482,12 @@ function known(): Fn {
  */
 function named(): Fn {
   const [at, end, place, last, n, h, i, slot] = [0, 1, 2, 3, 4, 5, 6, 7];
-  const isOther = or(ne(load32(get(slot), 4), get(n)), ne(load16(get(slot), 8), get(place)));
   /** Leaves the block around it when the name in the slot is another. */
-  const leaveIfOther: Code = [brIf(0, isOther), compare(at, end, add(get(slot), i32(16)), i, h, br(2))];
+  const leaveIfOther: Code = [
+    brIf(0, ne(load32(get(slot), 4), get(n))),
+    brIf(0, ne(load16(get(slot), 8), get(place))),
+    compare(at, end, add(get(slot), i32(16)), i, h, br(2)),
+  ];
   const remember = when(get(last), store16(get(last), shr(sub(get(slot), i32(NAMES)), i32(6)), 10));
   return {
     name: 'named',
@@ -502,7 +533,30 @@ function head(): Fn {
       loop(
         when(ge(get(i), get(n)), ret(get(n))),
         set(v, load32(add(get(table), shl(get(i), i32(3))))),
-        set(slot, call(NAMED, add(get(at), shr(get(v), i32(16))), add(get(at), and(get(v), i32(0xffff))), get(place), get(slot))),
+        set(a, add(get(at), shr(get(v), i32(16)))),
+        set(e, add(get(at), and(get(v), i32(0xffff)))),
+        // The name that came next the last time, without a call.
+        block(
+          block(
+            brIf(0, eq(get(slot), i32(0))),
+            set(w1, add(i32(NAMES), shl(load16(get(slot), 10), i32(6)))),
+            set(v, sub(get(e), get(a))),
+            brIf(0, ne(load32(get(w1), 4), get(v))),
+            brIf(0, ne(load16(get(w1), 8), get(place))),
+            brIf(0, gt(get(v), i32(32))),
+            set(w2, sameBytes(get(a), add(get(w1), i32(16)))),
+            when(
+              eq(get(w2), i32(16)),
+              set(v, sub(get(v), i32(16))),
+              brIf(1, lt(sameBytes(add(get(a), i32(16)), add(get(w1), i32(32))), get(v))),
+              set(v, i32(0)),
+            ),
+            brIf(0, lt(get(w2), get(v))),
+            set(slot, get(w1)),
+            br(1),
+          ),
+          set(slot, call(NAMED, get(a), get(e), get(place), get(slot))),
+        ),
         store32(i32(SLOT), get(slot)),
         when(eq(get(slot), i32(0)), ret(get(i))),
         set(f, load32(get(slot), 12)),
@@ -511,13 +565,32 @@ function head(): Fn {
         set(a, add(get(at), shr(get(v), i32(16)))),
         set(e, add(get(at), and(get(v), i32(0xffff)))),
         advance(i, i32(1)),
-        when(eq(and(get(f), i32(IS_SPECIAL)), i32(0)), brIf(1, call(CLEAN, get(a), get(e)))),
+        when(
+          eq(and(get(f), i32(IS_SPECIAL)), i32(0)),
+          set(w1, add(get(slot), i32(LASTS - NAMES))),
+          block(
+            brIf(0, ne(load32(get(w1)), sub(get(e), get(a)))),
+            brIf(0, ge(get(a), get(e))),
+            compare(a, e, add(get(w1), i32(4)), v, w2, br(2)),
+            br(2),
+          ),
+          when(
+            call(CLEAN, get(a), get(e)),
+            brIf(2, gt(sub(get(e), get(a)), i32(LAST_BYTES_MAX))),
+            store32(get(w1), sub(get(e), get(a))),
+            store128(add(get(w1), i32(4)), load128(get(a))),
+            store128(add(get(w1), i32(20)), load128(add(get(a), i32(16)))),
+            store128(add(get(w1), i32(36)), load128(add(get(a), i32(32)))),
+            br(2),
+          ),
+        ),
         // The same value as the last time?
         set(f, or(get(place), shl(and(get(f), i32(255 << KIND_SHIFT)), i32(KIND_OF_KEY_SHIFT - KIND_SHIFT)))),
         set(v, load16(get(slot))),
         set(w1, add(i32(VALUES), shl(get(v), i32(4)))),
         block(
-          brIf(0, or(ne(load32(get(w1), 4), sub(get(e), get(a))), ne(load32(get(w1), 8), get(f)))),
+          brIf(0, ne(load32(get(w1), 4), sub(get(e), get(a)))),
+          brIf(0, ne(load32(get(w1), 8), get(f))),
           brIf(0, ge(get(a), get(e))),
           set(w1, add(i32(VALUE_TEXTS), shl(get(v), i32(8)))),
           compare(a, e, get(w1), v, w2, br(2)),
@@ -545,7 +618,7 @@ function pairs(): Fn {
       set(
         m,
         bitmask(
-          or128(or128(equal8(get(x), splat(61)), equal8(get(x), splat(59))), or128(equal8(get(x), splat(38)), equal8(get(x), splat(34)))),
+          or128(or128(equal8(get(x), lanes(61)), equal8(get(x), lanes(59))), or128(equal8(get(x), lanes(38)), equal8(get(x), lanes(34)))),
         ),
       ),
       when(eq(get(m), i32(0)), advance(v, i32(16)), brIf(1, lt(get(v), get(end)))),
@@ -604,7 +677,7 @@ function segments(): Fn {
       loop(
         when(ge(get(p), get(end)), ret(get(end))),
         set(x, load128(get(p))),
-        set(m, bitmask(or128(equal8(get(x), splat(47)), equal8(get(x), splat(59))))),
+        set(m, bitmask(or128(equal8(get(x), lanes(47)), equal8(get(x), lanes(59))))),
         set(q, add(get(p), ctz(or(get(m), i32(1 << TOKEN_BYTES_MIN))))),
         when(gt(get(q), get(end)), set(q, get(end))),
         when(ge(sub(get(q), get(p)), i32(TOKEN_BYTES_MIN)), ret(get(p))),
@@ -612,7 +685,7 @@ function segments(): Fn {
           lt(get(q), get(end)),
           when(ne(load8(get(q)), i32(47)), ret(get(p))),
           when(eq(get(p), get(q)), advance(p, i32(1)), br(2)),
-          set(m, and(xor(bitmask(below8(sub8(get(x), splat(48)), splat(10))), i32(-1)), sub(shl(i32(1), sub(get(q), get(p))), i32(1)))),
+          set(m, and(xor(bitmask(less8(lanes(TOP), add8(get(x), lanes(UP)))), i32(-1)), sub(shl(i32(1), sub(get(q), get(p))), i32(1)))),
           when(
             or(get(m), load32(i32(NUMBERS_ARE_NAMES))),
             set(last, call(NAMED, get(p), get(q), get(place), get(last))),
@@ -748,7 +821,7 @@ function walk(): Fn {
               brIf(1, ne(load16(get(q)), i32(0x3a22))),
               brIf(1, ne(load16(get(m), 8), get(place))),
               brIf(1, ge(sub(get(n), i32(1)), i32(16))),
-              brIf(1, lt(ctz(xor(bitmask(equal8(load128(get(from)), load128(add(get(m), i32(16))))), i32(-1))), get(n))),
+              brIf(1, lt(sameBytes(get(from), add(get(m), i32(16))), get(n))),
               set(p, add(get(q), i32(2))),
               set(last, get(m)),
               set(n, load32(get(m), 12)),
@@ -949,10 +1022,9 @@ interface QuickKernels {
 }
 
 function load(): QuickKernels | null {
+  const fns = [clean(), known(), named(), head(), walk(), copy(), pairs(), segments()];
   try {
-    const module = new WebAssembly.Module(
-      w.assemble(PAGES, [clean(), known(), named(), head(), walk(), copy(), pairs(), segments()]) as unknown as Uint8Array<ArrayBuffer>,
-    );
+    const module = new WebAssembly.Module(w.assemble(PAGES, fns) as unknown as Uint8Array<ArrayBuffer>);
     return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as QuickKernels;
   } catch {
     return null;

@@ -25,7 +25,7 @@ const B = bytes;
 const W = words;
 const P = place;
 const kernels = q.quickKernels;
-const { NAME_BYTES_MAX, NAME_SLOTS, NAMES, VALUE_SLOTS, VALUE_TEXTS, VALUES } = q;
+const { LASTS, LASTS_END, NAME_BYTES_MAX, NAME_SLOTS, NAMES, VALUE_SLOTS, VALUE_TEXTS, VALUES } = q;
 const HASH = q.HASH >> 2;
 const SLOT = q.SLOT >> 2;
 const AMPERSAND = 38;
@@ -39,6 +39,7 @@ let isOn = false;
 export function resetQuick(spec: MaskingSpec): void {
   isOn = kernels !== null && spec.rules.every(({ pattern }) => pattern === '');
   B.fill(0, NAMES, VALUE_TEXTS);
+  B.fill(0, LASTS, LASTS_END);
   noted.fill(0);
   W[q.FINDS_IP >> 2] = spec.rules.some(({ detector }) => detector === 'ip-address') ? 1 : 0;
   W[q.NUMBERS_ARE_NAMES >> 2] = spec.rules.some(({ fields }) => fields.some((field) => !/\p{L}/u.test(field))) ? 1 : 0;
