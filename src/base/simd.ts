@@ -5,6 +5,7 @@
  * They may read up to 15 bytes beyond their input and write up to 16 beyond their output; the arena has room for both.
  */
 import { bytes, kernelRegion, memory, PAGES, words } from './arena.ts';
+import { lanes } from './lanes.ts';
 import type { Code, Fn } from './wasm.ts';
 import * as w from './wasm.ts';
 
@@ -19,13 +20,13 @@ const {
   load128,
   store128,
   splat,
-  v128,
   swizzle,
   equal8,
   less8,
   and128,
   or128,
-  shr8,
+  shr16x8,
+  subSaturated8,
   below8,
   bitmask,
   popcnt,
@@ -39,6 +40,9 @@ const ESCAPES = kernelRegion.at;
 const HEX = ESCAPES + 256;
 const COUNT = HEX + 16;
 export const FIELDS_AT: number = kernelRegion.at + 512;
+/** For each set of eight places, the sixteen indexes that put a byte before each of them; ESCAPE where it stands. */
+const SPREAD = FIELDS_AT + FIELDS_MAX * 16;
+const ESCAPE = 0xff;
 /** Index in `words` of the number of fields that `scanFieldLines` found. */
 export const COUNT_WORD: number = COUNT >> 2;
 
@@ -54,22 +58,35 @@ for (const [c, letter] of [
 ] as const)
   bytes[ESCAPES + c] = letter.charCodeAt(0);
 bytes.write('0123456789abcdef', HEX, 'latin1');
+for (let marks = 0; marks < 256; marks++) {
+  let o = SPREAD + 16 * marks;
+  bytes.fill(ESCAPE, o, o + 16);
+  for (let place = 0; place < 8; place++) {
+    if (((marks >> place) & 1) !== 0) o++;
+    bytes[o++] = place;
+  }
+}
 
 const two = (s: string): Code => i32(s.charCodeAt(0) | (s.charCodeAt(1) << 8));
 const four = (s: string): Code => i32(s.charCodeAt(0) | (s.charCodeAt(1) << 8) | (s.charCodeAt(2) << 16) | (s.charCodeAt(3) << 24));
+
+/** As signed bytes, those below 0x20 are the control bytes and everything that is not ASCII. */
+const controls = (x: Code): Code => bitmask(less8(x, lanes(0x20)));
+const quotes = (x: Code): Code => bitmask(or128(equal8(x, lanes(0x22)), equal8(x, lanes(0x5c))));
 
 /**
  * writeText(at, end, to): the inside of a JSON string from bytes that should be UTF-8; the offset after it, or -1.
  *
  *   while at < end:
  *     find the bytes of the next 16 that are below 0x20, a quote, a backslash or not ASCII
- *     for each of them: copy what lies before it, then escape it, or check and copy one UTF-8 character
+ *     only quotes and backslashes, and 16 bytes: spread them, eight at a time, with backslashes between
+ *     else for each of them: copy what lies before it, then escape it, or check and copy one UTF-8 character
  *     copy the rest of the 16
  *
  * All marks of a block are taken from one mask, so that the next place does not wait for the bytes before it.
  */
 function writeText(): Fn {
-  const [p, end, o, m, c, d, s, stop, x] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+  const [p, end, o, m, c, d, s, stop, x, y] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
   const continuation = (offset: number): Code => eq(and(load8(get(s), offset), i32(0xc0)), i32(0x80));
   /** Copies a checked character and goes on behind it with a new block: `depth` leads to the outer loop. */
   const copyCharacter = (length: number, depth: number): Code => [
@@ -80,19 +97,43 @@ function writeText(): Fn {
   ];
   const outside = (low: Code, high: Code): Code => or(lt(get(d), low), gt(get(d), high));
   const pick = (condition: Code, yes: number, no: number): Code => [i32(yes), i32(no), condition, 0x1b];
+  /** Writes eight bytes of x with a backslash before each that is marked, and up to eight bytes more. */
+  const escapeEight = (marks: Code): Code => [
+    set(s, marks),
+    set(y, load128(add(i32(SPREAD), shl(get(s), i32(4))))),
+    store128(get(o), or128(swizzle(get(x), get(y)), subSaturated8(get(y), lanes(ESCAPE - 0x5c)))),
+    advance(o, popcnt(get(s))),
+  ];
   return {
     name: 'writeText',
     parameters: 3,
     ints: 5,
-    vectors: 1,
+    vectors: 2,
     body: [
       loop(
         when(ge(get(p), get(end)), ret(get(o))),
         set(x, load128(get(p))),
-        // As signed bytes, those below 0x20 are the control bytes and everything that is not ASCII.
-        set(m, bitmask(or128(less8(get(x), splat(0x20)), or128(equal8(get(x), splat(0x22)), equal8(get(x), splat(0x5c)))))),
-        set(stop, add(get(p), i32(16))),
-        when(gt(get(stop), get(end)), set(stop, get(end)), set(m, and(get(m), sub(shl(i32(1), sub(get(end), get(p))), i32(1))))),
+        set(c, controls(get(x))),
+        set(m, quotes(get(x))),
+        set(d, sub(get(end), get(p))),
+        when(
+          gt(get(d), i32(15)),
+          when(
+            eq(get(c), i32(0)),
+            advance(p, i32(16)),
+            when(eq(get(m), i32(0)), store128(get(o), get(x)), advance(o, i32(16)), br(3)),
+            escapeEight(and(get(m), i32(255))),
+            advance(o, i32(8)),
+            set(m, shr(get(m), i32(8))),
+            set(x, load128(sub(get(p), i32(8)))),
+            escapeEight(get(m)),
+            advance(o, i32(8)),
+            br(2),
+          ),
+          set(d, i32(16)),
+        ),
+        set(stop, add(get(p), get(d))),
+        set(m, and(or(get(m), get(c)), sub(shl(i32(1), get(d)), i32(1)))),
         set(d, get(p)),
         block(
           loop(
@@ -150,17 +191,29 @@ function writeText(): Fn {
  * (http/transaction.ts); the offset after it, or -1 when a name or value is not UTF-8.
  */
 function writeFields(): Fn {
-  const [at, table, n, o, v] = [0, 1, 2, 3, 4];
+  const [at, table, n, o, v, p, end, x] = [0, 1, 2, 3, 4, 5, 6, 7];
+  /** Most names and values need no escape: these go without a call. */
   const range = (offset: number): Code => [
     set(v, load32(get(table), offset)),
-    set(o, call(0, add(get(at), shr(get(v), i32(16))), add(get(at), and(get(v), i32(0xffff))), get(o))),
-    when(lt(get(o), i32(0)), ret(i32(-1))),
+    set(p, add(get(at), shr(get(v), i32(16)))),
+    set(end, add(get(at), and(get(v), i32(0xffff)))),
+    block(
+      loop(
+        set(x, load128(get(p))),
+        store128(get(o), get(x)),
+        set(v, ctz(or(or(controls(get(x)), quotes(get(x))), i32(0x10000)))),
+        when(eq(get(v), i32(16)), when(gt(sub(get(end), get(p)), i32(16)), advance(p, i32(16)), advance(o, i32(16)), br(2))),
+        when(ge(get(v), sub(get(end), get(p))), advance(o, sub(get(end), get(p))), br(2)),
+      ),
+      set(o, call(0, get(p), get(end), get(o))),
+      when(lt(get(o), i32(0)), ret(i32(-1))),
+    ),
   ];
   return {
     name: 'writeFields',
     parameters: 4,
-    ints: 1,
-    vectors: 0,
+    ints: 3,
+    vectors: 1,
     body: [
       when(eq(get(n), i32(0)), ret(get(o))),
       loop(
@@ -212,9 +265,15 @@ function scanFieldLines(): Fn {
             loop(
               brIf(1, ge(get(q), get(end))),
               set(x, load128(get(q))),
-              set(x, and128(swizzle(v128(tokenNibbles), and128(get(x), splat(15))), swizzle(v128(highBits), shr8(get(x), i32(4))))),
+              set(
+                x,
+                and128(
+                  swizzle(lanes(tokenNibbles), and128(get(x), lanes(15))),
+                  swizzle(lanes(highBits), and128(shr16x8(get(x), i32(4)), lanes(15))),
+                ),
+              ),
               // Zero bytes are no token characters.
-              set(k, ctz(or(bitmask(equal8(get(x), splat(0))), i32(0x10000)))),
+              set(k, ctz(or(bitmask(equal8(get(x), lanes(0))), i32(0x10000)))),
               advance(q, get(k)),
               brIf(0, eq(get(k), i32(16))),
             ),
@@ -223,12 +282,12 @@ function scanFieldLines(): Fn {
           brIf(1, eq(get(q), get(p))),
           brIf(1, ne(load8(get(q)), i32(58))),
           set(v, add(get(q), i32(1))),
-          loop(when(and(lt(get(v), get(end)), eq(load8(get(v)), i32(32))), advance(v, i32(1)), br(1))),
+          loop(when(lt(get(v), get(end)), when(eq(load8(get(v)), i32(32)), advance(v, i32(1)), br(2)))),
           set(r, get(v)),
           block(
             loop(
               brIf(1, ge(get(r), get(end))),
-              set(k, ctz(or(bitmask(less8(load128(get(r)), splat(0x20))), i32(0x10000)))),
+              set(k, ctz(or(controls(load128(get(r))), i32(0x10000)))),
               advance(r, get(k)),
               brIf(0, eq(get(k), i32(16))),
             ),

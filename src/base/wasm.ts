@@ -119,6 +119,8 @@ export const less8 = simd(0x25);
 export const below8 = simd(0x26);
 export const add8 = simd(0x6e);
 export const sub8 = simd(0x71);
+/** 0 where it would be below 0. */
+export const subSaturated8 = simd(0x73);
 /** Four words. */
 export const mul32x4 = (a: Code, b: Code): Code => [a, b, 0xfd, 0xb5, 0x01];
 export const and128 = simd(0x4e);

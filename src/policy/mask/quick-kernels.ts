@@ -11,6 +11,7 @@
  *   lasts    for each slot of a name, 64 bytes: length of the value of a field of that name that was clean the last time, the value
  */
 import { bytes, memory, PAGES } from '../../base/arena.ts';
+import { lanes, TOP, UP } from '../../base/lanes.ts';
 import type { Code, Fn } from '../../base/wasm.ts';
 import * as w from '../../base/wasm.ts';
 import { keyPairs } from './detectors/api-key.ts';
@@ -51,8 +52,6 @@ export const PATH: number = T + 256;
 export const GROUPS: number = T + 1024;
 /** Of detectors/iban.ts: lengths by country. */
 export const COUNTRIES: number = T + 2048;
-/** Vectors, 16 bytes each. */
-const CONSTANTS = T + 3072;
 /** Of detectors/api-key.ts: how keys begin. */
 export const PAIRS: number = T + 4096;
 export const NAMES: number = T + (32 << 10);
@@ -111,9 +110,6 @@ for (let c = 0; c < 32; c++) signs += String.fromCharCode(c);
 const SIGNS = nibbles(signs);
 const SHORT_SIGNS = nibbles(`${signs} `);
 const KEY_BYTES_MIN = 15;
-/** Digits, and nothing else, are above TOP as signed bytes when UP is added. */
-const UP = 127 - 57;
-const TOP = 127 - 10;
 
 /**
  * Words that may be more than words begin with one of some sixty pairs of letters: keys, tokens, schemes. Nibbles of the first
@@ -134,18 +130,6 @@ keyPairs.forEach((candidate, pair) => {
   if (candidate !== 0) addPair(pair >> 7, pair & 127);
 });
 for (const pair of ['ey', 'ew', 'ba', 'be', 'Ba', 'Be', 'bA', 'bE', 'BA', 'BE']) addPair(pair.charCodeAt(0), pair.charCodeAt(1));
-/** Sixteen bytes, or sixteen times one, from the table of constants: fewer instructions than to make them each time. */
-function lanes(of: number | readonly number[]): Code {
-  const sixteen = typeof of === 'number' ? new Array<number>(16).fill(of) : of;
-  let i = constants.findIndex((constant) => constant.join() === sixteen.join());
-  if (i < 0) {
-    i = constants.push(sixteen) - 1;
-    if (CONSTANTS + 16 * (i + 1) > PAIRS) throw new RangeError('no room for constants');
-    bytes.set(sixteen, CONSTANTS + 16 * i);
-  }
-  return load128(i32(CONSTANTS + 16 * i));
-}
-const constants: (readonly number[])[] = [];
 const NULLS = lanes(0);
 const BLANKS = lanes(32);
 const HYPHENS = lanes(45);
