@@ -12,16 +12,14 @@ import { defaultSettings, type Settings } from '../base/settings.ts';
 import { weirdCount, weirdCounts, weirds } from '../base/weird.ts';
 import { openCapture } from '../capture/capture.ts';
 import { Packet } from '../capture/packet.ts';
-import { Policy } from '../policy/policy.ts';
+import type { Policy } from '../policy/policy.ts';
 import { type FormatContext, type FormatName, formats } from '../ship/formats/format.ts';
 import { OutputClosed, openOutput, say, writeBytes, writeText } from './output.ts';
 import { finishPipeline, handOn, type LongCalls, lastBug, processPacket, resetPipeline } from './pipeline.ts';
-import { loadPolicy } from './policy-files.ts';
 import { Progress } from './progress.ts';
 import type { ReadDelivery } from './read-delivery.ts';
 import { RecordWriter } from './record-writer.ts';
 import { spoolDirectory } from './state-directory.ts';
-import { Summary } from './summary.ts';
 import { coloursOf, widthOf } from './terminal.ts';
 import { version } from './version.ts';
 
@@ -72,13 +70,13 @@ export async function read(files: readonly string[], options: ReadOptions): Prom
     // Descriptors are a matter of the policy, and name fields in what is unmasked too.
     options.unmasked === true && options.unfiltered === true && options.summary !== true && settings.policy.descriptorFiles.length === 0
       ? null
-      : new Policy(await loadPolicy(settings, keyDirectoryOf(settings, options)));
+      : await policyOf(settings, options);
   const delivery = options.deliver === true ? await startDelivery(settings, options) : null;
   const started = process.hrtime.bigint();
   try {
     const packet = new Packet();
     const any = capture.next(packet);
-    const summary = options.summary ? new Summary(packetTimeUs[0]) : null;
+    const summary = options.summary ? new (await import('./summary.ts')).Summary(packetTimeUs[0]) : null;
     const writer = new RecordWriter({
       settings,
       epoch: epochOf(any ? packetTimeUs[0] : 0),
@@ -156,9 +154,11 @@ async function startDelivery(settings: Settings, { deliverTimeout }: ReadOptions
   return await ReadDelivery.start(settings, (deliverTimeout ?? DELIVER_S) * 1000);
 }
 
-/** What is masked with a key must be the same in the next run too, when it leaves. */
-function keyDirectoryOf(settings: Settings, { deliver }: ReadOptions): string {
-  return deliver === true ? dirname(spoolDirectory(settings)) : '';
+/** Loaded when it is needed: a third of all modules belong to it. */
+async function policyOf(settings: Settings, { deliver }: ReadOptions): Promise<Policy> {
+  const [{ loadPolicy }, { Policy }] = await Promise.all([import('./policy-files.ts'), import('../policy/policy.ts')]);
+  // What is masked with a key must be the same in the next run too, when it leaves.
+  return new Policy(await loadPolicy(settings, deliver === true ? dirname(spoolDirectory(settings)) : ''));
 }
 
 /** Throws a SensorError (usage) for options that do not go with a delivery. */
