@@ -126,8 +126,7 @@ export const mul32x4 = (a: Code, b: Code): Code => [a, b, 0xfd, 0xb5, 0x01];
 export const and128 = simd(0x4e);
 export const or128 = simd(0x50);
 export const xor128 = simd(0x51);
-export const shr8 = (a: Code, bits: Code): Code => [a, bits, 0xfd, 0x6d];
-/** Of words of 16 bits; one instruction on x86, where `shr8` is several. */
+/** Of words of 16 bits: one instruction on x86, where that of bytes is several. */
 export const shr16x8 = (a: Code, bits: Code): Code => [a, bits, 0xfd, 0x8d, 0x01];
 /** One bit for each byte whose top bit is set. */
 export const bitmask = (a: Code): Code => [a, 0xfd, 0x64];
