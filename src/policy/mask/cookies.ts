@@ -13,11 +13,11 @@
  */
 import { bytes } from '../../base/arena.ts';
 import { inspectValue, nameRuleIn, noName } from './inspect.ts';
+import { IN_COOKIES } from './kernels/tables.ts';
 import { enterPair, leavePair } from './pair.ts';
 import { maskPath } from './path.ts';
 import { COOKIE, OF_RESPONSE, place } from './place.ts';
 import { factsOfPair, nextPair } from './quick.ts';
-import { IN_COOKIES } from './quick-kernels.ts';
 import { URL_PATH } from './value.ts';
 
 const B = bytes;

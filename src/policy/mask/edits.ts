@@ -14,9 +14,9 @@
 import { bytes } from '../../base/arena.ts';
 import { raise, weird } from '../../base/weird.ts';
 import { FIELD_BYTES_MAX, writeField } from './field.ts';
+import { copyBytes } from './kernels/kernels.ts';
 import { textsPart } from './layout.ts';
 import { place } from './place.ts';
-import { copyBytes } from './quick-kernels.ts';
 import { UNREADABLE_TEXT } from './stack.ts';
 import { UNREADABLE } from './unreadable.ts';
 

@@ -6,7 +6,8 @@
  */
 import { bytes, words } from '../../base/arena.ts';
 import { writeNumber } from '../../normalise/json.ts';
-import { copyBytes, PATH } from './quick-kernels.ts';
+import { copyBytes } from './kernels/kernels.ts';
+import { PATH } from './kernels/tables.ts';
 
 const B = bytes;
 const DEPTH_MAX = 64;

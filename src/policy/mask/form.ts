@@ -13,11 +13,11 @@
  */
 import { bytes } from '../../base/arena.ts';
 import { inspectValue, nameRule, noName } from './inspect.ts';
+import { IN_FORM } from './kernels/tables.ts';
 import { walked } from './kinds.ts';
 import { enterPair, leavePair } from './pair.ts';
 import { putUnreadable } from './put.ts';
 import { factsOfPair, nextPair } from './quick.ts';
-import { IN_FORM } from './quick-kernels.ts';
 import { hasRoom, setStackTop, stackTop } from './stack.ts';
 import { hasPercentEscape, undoEscapes } from './undo.ts';
 import { UNREADABLE } from './unreadable.ts';

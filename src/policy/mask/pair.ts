@@ -6,9 +6,9 @@
 import { editsAsked } from './edits.ts';
 import { popField, pushName } from './field.ts';
 import { inspectName, nameAtHand, setNameAtHand } from './inspect.ts';
+import { DENIED_SHIFT, IS_SPECIAL, RULE_SHIFT } from './kernels/tables.ts';
 import { nestingNow } from './put.ts';
 import { keepName, keepValue } from './quick.ts';
-import { DENIED_SHIFT, IS_SPECIAL, RULE_SHIFT } from './quick-kernels.ts';
 import { HIDDEN_NAME } from './stack.ts';
 
 let asked = 0;

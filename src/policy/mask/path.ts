@@ -12,9 +12,9 @@
 import { bytes } from '../../base/arena.ts';
 import { popField, pushName } from './field.ts';
 import { inspectName, inspectValue, nameRule, nameRuleIn, noName } from './inspect.ts';
+import { IN_PATH, TOKEN_BYTES_MIN } from './kernels/tables.ts';
 import { nestingNow } from './put.ts';
 import { keepName, nextSegment } from './quick.ts';
-import { IN_PATH, TOKEN_BYTES_MIN } from './quick-kernels.ts';
 import { HIDDEN_NAME, TOKEN_NAME } from './stack.ts';
 import { URL_PATH } from './value.ts';
 

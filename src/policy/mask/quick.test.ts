@@ -14,10 +14,10 @@ import { maskDocument } from './document.ts';
 import { maskForm } from './form.ts';
 import { innocentKinds } from './innocent-testing.ts';
 import { inspectValue, noName } from './inspect.ts';
+import { quickKernels } from './kernels/kernels.ts';
 import { maskPath } from './path.ts';
 import { PATH } from './place.ts';
 import { isQuicklyClean, setQuick } from './quick.ts';
-import { quickKernels } from './quick-kernels.ts';
 import { makers } from './secrets-testing.ts';
 import { PLAIN } from './value.ts';
 

@@ -1,5 +1,5 @@
 /**
- * The quick way through a call in which little or nothing is found: kernels (quick-kernels.ts) pass what can hold nothing,
+ * The quick way through a call in which little or nothing is found: kernels (kernels/) pass what can hold nothing,
  * and what was seen before, and give only the rest to the walkers.
  *
  *   head   name known as ordinary? value clean, or known?   else the field is looked at as ever
@@ -18,13 +18,14 @@ import type { MaskingSpec } from '../spec.ts';
 import { keyPairs } from './detectors/api-key.ts';
 import { ibanLengths } from './detectors/iban.ts';
 import { beginnings, firsts } from './detectors/numbers.ts';
+import { quickKernels } from './kernels/kernels.ts';
+import * as q from './kernels/tables.ts';
 import { place } from './place.ts';
-import * as q from './quick-kernels.ts';
 
 const B = bytes;
 const W = words;
 const P = place;
-const kernels = q.quickKernels;
+const kernels = quickKernels;
 const { LASTS, LASTS_END, NAME_BYTES_MAX, NAME_SLOTS, NAMES, VALUE_SLOTS, VALUE_TEXTS, VALUES } = q;
 const HASH = q.HASH >> 2;
 const SLOT = q.SLOT >> 2;
@@ -85,7 +86,7 @@ export function factsOfPair(): number {
   return slot === 0 ? 0 : W[(slot >> 2) + 3];
 }
 
-/** What is known of a name: flags, kind of field and rule, as quick-kernels.ts has them. `more` of the place: of pairs. */
+/** What is known of a name: flags, kind of field and rule, as kernels/tables.ts has them. `more` of the place: of pairs. */
 export function keepName(at: number, end: number, facts: number, more = 0): void {
   if (!isOn || kernels === null || end - at > NAME_BYTES_MAX || kernels.named(at, end, P[0] | more, 0) !== 0) return;
   const hash = W[HASH];
