@@ -61,6 +61,8 @@ export type FromWorker =
   | { readonly type: 'watched'; readonly watched: Watched }
   /** Once a second when there was more of it. */
   | { readonly type: 'tls'; readonly seen: TlsSeen }
+  /** It runs wherever the system lets it run. */
+  | { readonly type: 'unbound'; readonly processor: number; readonly reason: string }
   /** It cannot begin, and ends. */
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly what: string; readonly why: string; readonly next: string }
   | { readonly type: 'stopped'; readonly pulse: Pulse; readonly flowsOpen: number };

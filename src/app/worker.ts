@@ -10,13 +10,13 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { bytes, packetRegion, ringRegion } from '../base/arena.ts';
 import { packetTimeUs } from '../base/clock.ts';
 import { countsByName } from '../base/counters.ts';
-import { SensorError } from '../base/errors.ts';
+import { errnoReason, SensorError } from '../base/errors.ts';
 import { weirdCounts, weirds } from '../base/weird.ts';
 import { EndpointReader, REGION_BYTES } from '../capture/endpoint-reader.ts';
 import { Packet } from '../capture/packet.ts';
 import { type KernelCounts, takeKernelCounts } from '../capture/packet-socket.ts';
 import { INTERFACES_MAX, mapRing, RingReader, unmapRing } from '../capture/ring.ts';
-import { systemCalls } from '../capture/syscalls.ts';
+import { errnoName, systemCalls } from '../capture/syscalls.ts';
 import { parseEndpoint } from '../capture/tunnel-endpoint.ts';
 import { flowsInUse } from '../flow/flow-table.ts';
 import { payloadBytesHeld } from '../flow/reassemble.ts';
@@ -61,7 +61,8 @@ const calls = systemCalls();
 if (start.processor >= 0) {
   const mask = Buffer.alloc(128);
   mask[start.processor >> 3] = 1 << (start.processor & 7);
-  calls?.setAffinity(mask);
+  const result = calls?.setAffinity(mask) ?? 0;
+  if (result < 0) say({ type: 'unbound', processor: start.processor, reason: errnoReason(errnoName(result)) });
 }
 
 /** Numbers for Packet.interfaceId: those of the ring's interfaces, behind them those of the end-points. */

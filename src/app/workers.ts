@@ -225,6 +225,13 @@ export class Workers {
         life.underWay?.take(message.bytes.byteLength);
         this.#events.onBatch(maskedBatch(new Uint8Array(message.bytes), message.index), message.routing);
         break;
+      case 'unbound':
+        this.#events.onLog('warn', 'a worker cannot be bound to its processor and runs on any; name others in run.affinity', {
+          worker: life.worker,
+          processor: message.processor,
+          reason: message.reason,
+        });
+        break;
       case 'lost':
         this.#events.onLost(message.records);
         break;

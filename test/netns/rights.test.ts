@@ -71,6 +71,26 @@ test('an ordinary user without any right takes VXLAN at a UDP end-point', { skip
   assert.ok(ended.calls.every(({ tunnel }) => tunnel?.startsWith('vxlan 77')));
 });
 
+test('a worker whose processor it may not have is not bound, says so, and reads all the same', { skip }, async (t) => {
+  const network = newNetwork(t);
+  const { sensor, wire } = network.listener();
+  // No machine that this runs on has so many.
+  const settings = { capture: { interfaces: ['eni0'] }, run: { workers: 2, affinity: [0, 1023] } };
+  const live = await LiveSensor.start(sensor, network.folder, { settings });
+  const made = makeCalls({ connections: 20, callsEach: 5 });
+  await send(wire, network.folder, wrapAll(made, wraps.VXLAN.wrap), { device: 'wire' });
+  await live.untilWritten(made.calls.length);
+  const ended = await live.stop();
+  assertClean(ended);
+  assertCalls(ended.calls, made.calls);
+  const warnings = ended.log.filter(({ message }) => /run\.affinity/.test(message));
+  assert.deepEqual(
+    warnings.map(({ level, worker, processor }) => [level, worker, processor]),
+    [['warn', 1, 1023]],
+  );
+  assert.match(String(warnings[0].reason), /\w/);
+});
+
 test('without rights the error says what to do, and the exit code is 2', { skip }, async (t) => {
   const network = newNetwork(t);
   const { sensor } = network.listener();
