@@ -144,7 +144,7 @@ export function encodeFrame(
   let payload: Buffer | null = null;
   let codec = 0;
   if (options.compression === 'zstd') {
-    const packed = zstdCompressSync(plain, { chunkSize: Math.max(PACKED_BYTES_MIN, contentBytes >> 1), params: zstdParams });
+    const packed = zstdCompressSync(plain, { chunkSize: Math.max(PACKED_BYTES_MIN, contentBytes >> 2), params: zstdParams });
     if (packed.length < plain.length) {
       payload = packed;
       codec = ZSTD;

@@ -58,6 +58,8 @@ export class Writer {
   readonly #options: WriterOptions;
   readonly #segmentBytes: number;
   #active: Active | null = null;
+  /** Where the frames of a group are put together: one group is written at a time. */
+  #group: Buffer = Buffer.alloc(0);
   /** Frames in front of those that wait that are written and not synced, and their bytes. */
   #written = 0;
   #writtenBytes = 0;
@@ -218,7 +220,14 @@ export class Writer {
       size += frameBytes;
       ends.push(size);
     }
-    return { bytes: Buffer.concat(parts, size), ends };
+    // Fresh memory for each group costs more than copying.
+    if (this.#group.length < size) this.#group = Buffer.allocUnsafeSlow(size);
+    let at = 0;
+    for (const part of parts) {
+      this.#group.set(part, at);
+      at += part.length;
+    }
+    return { bytes: this.#group.subarray(0, size), ends };
   }
 
   /** These whole frames are written; the others of their group wait on. */
