@@ -23,7 +23,8 @@ export interface EndpointUrl {
 /** What `parseEndpointUrl` wants, in words. */
 export const ENDPOINT_WANTED: string = 'udp://ADDRESS:PORT?encap=vxlan, geneve or geneve+vxlan, as udp://0.0.0.0:4789?encap=vxlan';
 
-const GENEVE_PORT = 6081;
+export const VXLAN_PORT = 4789;
+export const GENEVE_PORT = 6081;
 
 /** Reads such a URL. Without `encap` port 6081 means GENEVE, any other VXLAN. A string says what is wrong, as a clause. */
 export function parseEndpointUrl(text: string): EndpointUrl | string {

@@ -30,11 +30,12 @@
 import { bytes, type Region, view } from '../base/arena.ts';
 import { packetTimeUs } from '../base/clock.ts';
 import { counter, counts } from '../base/counters.ts';
+import { GENEVE_PORT, VXLAN_PORT } from '../base/endpoint-url.ts';
 import { raise, weird } from '../base/weird.ts';
 import type { Packet } from './packet.ts';
 import { addressBytes, SOCKADDR_BYTES_MAX } from './sockaddr.ts';
 import { type SystemCalls, systemCalls } from './syscalls.ts';
-import { type Endpoint, endpointDrops, endpointFill, GENEVE_PORT, VXLAN_PORT } from './tunnel-endpoint.ts';
+import { type Endpoint, endpointDrops, endpointFill } from './tunnel-endpoint.ts';
 
 const B = bytes;
 const V = view;

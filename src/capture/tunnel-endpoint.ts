@@ -10,7 +10,7 @@
  * `endpointDrops`.
  */
 import { networkInterfaces } from 'node:os';
-import { ENDPOINT_WANTED, type EndpointUrl, parseEndpointUrl } from '../base/endpoint-url.ts';
+import { ENDPOINT_WANTED, type EndpointUrl, parseEndpointUrl, VXLAN_PORT } from '../base/endpoint-url.ts';
 import { errnoReason, SensorError } from '../base/errors.ts';
 import { findPortHolder, type PortHolder } from './port-holder.ts';
 import { AF_INET, AF_INET6, writeSockaddr } from './sockaddr.ts';
@@ -28,9 +28,6 @@ export interface OpenEndpoint {
   /** Of each socket, as granted. The kernel reserves twice as much, for its own bookkeeping. */
   readonly receiveBufferBytes: number;
 }
-
-export const VXLAN_PORT = 4789;
-export const GENEVE_PORT = 6081;
 
 /**
  * Reads the URL of an end-point. Without `encap` port 6081 means GENEVE and any other VXLAN. Throws SensorError

@@ -12,6 +12,7 @@
  * Left out: the checksum (tunnels send 0), QUIC beyond its recognition (RFC 9000, 17.2; http/quic.ts goes on).
  */
 import { bytes, view } from '../base/arena.ts';
+import { GENEVE_PORT, parseEndpointUrl, VXLAN_PORT } from '../base/endpoint-url.ts';
 import type { Settings } from '../base/settings.ts';
 import { weird } from '../base/weird.ts';
 import {
@@ -51,6 +52,13 @@ export function resetUdp(settings: Settings): void {
   kinds[5072] = AYIYA_HEADER;
   for (const port of settings.decode.genevePorts) kinds[port] = GENEVE_HEADER;
   for (const port of settings.decode.vxlanPorts) kinds[port] = VXLAN_HEADER;
+  // What comes in at an end-point has the standard port of its encapsulation (capture/endpoint-reader.ts).
+  for (const url of settings.capture.endpoints) {
+    const endpoint = parseEndpointUrl(url);
+    if (typeof endpoint === 'string') continue;
+    if (endpoint.encapsulation !== 'geneve') kinds[VXLAN_PORT] = VXLAN_HEADER;
+    if (endpoint.encapsulation !== 'vxlan') kinds[GENEVE_PORT] = GENEVE_HEADER;
+  }
 }
 
 export function udp(c: Cursor, s: Segment): number {

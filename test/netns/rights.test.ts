@@ -71,6 +71,24 @@ test('an ordinary user without any right takes VXLAN at a UDP end-point', { skip
   assert.ok(ended.calls.every(({ tunnel }) => tunnel?.startsWith('vxlan 77')));
 });
 
+test('an end-point carries what its URL says, whatever ports the settings name for tunnels on interfaces', { skip }, async (t) => {
+  const network = newNetwork(t);
+  const host = network.namespace('host');
+  const settings = {
+    capture: { endpoints: ['udp://127.0.0.1:5555?encap=vxlan'] },
+    decode: { vxlanPorts: [8472] },
+    run: { workers: 1 },
+  };
+  const live = await LiveSensor.start(host, network.folder, { settings });
+  const made = makeCalls({ connections: 10, callsEach: 5 });
+  const datagrams = made.packets.map(({ ip }) => p.vxlan(p.ethernet(ip), { vni: 77 }));
+  await send(host, network.folder, datagrams, { datagramsTo: '127.0.0.1:5555', rate: 10_000 });
+  await live.untilWritten(made.calls.length);
+  const ended = await live.stop();
+  assertClean(ended);
+  assertCalls(ended.calls, made.calls);
+});
+
 test('a worker whose processor it may not have is not bound, says so, and reads all the same', { skip }, async (t) => {
   const network = newNetwork(t);
   const { sensor, wire } = network.listener();
