@@ -4,6 +4,7 @@ import type { Code, Fn } from '../../../base/wasm.ts';
 import * as w from '../../../base/wasm.ts';
 import {
   CLEAN,
+  FIELD_SLOT,
   HASH,
   IS_SPECIAL,
   KIND_OF_KEY_SHIFT,
@@ -140,6 +141,7 @@ export function head(): Fn {
     ints: 7,
     vectors: 0,
     body: [
+      set(slot, load32(i32(FIELD_SLOT))),
       loop(
         when(ge(get(i), get(n)), ret(get(n))),
         set(v, load32(add(get(table), shl(get(i), i32(3))))),
@@ -168,6 +170,7 @@ export function head(): Fn {
           set(slot, call(NAMED, get(a), get(e), get(place), get(slot))),
         ),
         store32(i32(SLOT), get(slot)),
+        store32(i32(FIELD_SLOT), get(slot)),
         when(eq(get(slot), i32(0)), ret(get(i))),
         set(f, load32(get(slot), 12)),
         when(and(get(f), i32(255 << RULE_SHIFT)), ret(get(i))),

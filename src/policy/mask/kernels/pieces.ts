@@ -2,7 +2,7 @@
 import { lanes } from '../../../base/lanes.ts';
 import type { Code, Fn } from '../../../base/wasm.ts';
 import * as w from '../../../base/wasm.ts';
-import { CLEAN, IS_SPECIAL, KNOWN, NAMED, NUMBERS_ARE_NAMES, SLOT, TOKEN_BYTES_MIN } from './tables.ts';
+import { CLEAN, IS_SPECIAL, KNOWN, NAMED, NUMBERS_ARE_NAMES, PAIR_SLOT, SLOT, TOKEN_BYTES_MIN } from './tables.ts';
 import { digits } from './vectors.ts';
 
 const { get, set, i32, add, sub, and, or, xor, shl, eq, ne, lt, gt, ge, ctz, advance, br } = w;
@@ -35,6 +35,7 @@ export function pairs(): Fn {
     ints: 4,
     vectors: 1,
     body: [
+      set(last, load32(i32(PAIR_SLOT))),
       loop(
         store32(i32(SLOT), i32(0)),
         when(eq(get(separator), i32(59)), loop(when(lt(get(p), get(end)), when(lt(load8(get(p)), i32(33)), advance(p, i32(1)), br(2))))),
@@ -45,6 +46,7 @@ export function pairs(): Fn {
         when(ne(load8(get(e)), i32(61)), ret(get(p))),
         set(last, call(NAMED, get(p), get(e), get(place), get(last))),
         store32(i32(SLOT), get(last)),
+        store32(i32(PAIR_SLOT), get(last)),
         when(eq(get(last), i32(0)), ret(get(p))),
         when(and(load32(get(last), 12), i32(IS_SPECIAL)), ret(get(p))),
         advance(e, i32(1)),
