@@ -5,7 +5,7 @@
  * They may read up to 15 bytes beyond their input and write up to 16 beyond their output; the arena has room for both.
  */
 import { bytes, kernelRegion, memory, PAGES, words } from './arena.ts';
-import { lanes } from './lanes.ts';
+import { inSet, lanes, setOf } from './lanes.ts';
 import type { Code, Fn } from './wasm.ts';
 import * as w from './wasm.ts';
 
@@ -23,9 +23,7 @@ const {
   swizzle,
   equal8,
   less8,
-  and128,
   or128,
-  shr16x8,
   subSaturated8,
   below8,
   bitmask,
@@ -234,13 +232,8 @@ function writeFields(): Fn {
   };
 }
 
-/** For each low nibble of a token character (RFC 9110, 5.6.2), the bits of the high nibbles that go with it. */
-const tokenNibbles = new Array<number>(16).fill(0);
-for (const ch of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-  const code = ch.charCodeAt(0);
-  tokenNibbles[code & 15] |= 1 << (code >> 4);
-}
-const highBits = [1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0];
+/** Token characters (RFC 9110, 5.6.2). */
+const TOKEN = setOf("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
 
 /**
  * scanFieldLines(at, end, max): plain header lines, `token ":" SP* value CRLF` with a value of printable ASCII, into
@@ -265,13 +258,7 @@ function scanFieldLines(): Fn {
             loop(
               brIf(1, ge(get(q), get(end))),
               set(x, load128(get(q))),
-              set(
-                x,
-                and128(
-                  swizzle(lanes(tokenNibbles), and128(get(x), lanes(15))),
-                  swizzle(lanes(highBits), and128(shr16x8(get(x), i32(4)), lanes(15))),
-                ),
-              ),
+              set(x, inSet(get(x), TOKEN)),
               // Zero bytes are no token characters.
               set(k, ctz(or(bitmask(equal8(get(x), lanes(0))), i32(0x10000)))),
               advance(q, get(k)),
@@ -353,18 +340,15 @@ type Kernel3 = (a: number, b: number, c: number) => number;
 type Kernel4 = (a: number, b: number, c: number, d: number) => number;
 
 function load(): { writeText: Kernel3; writeFields: Kernel4; scanFieldLines: Kernel3; findOdd: Kernel3; countControls: Kernel3 } | null {
+  const code = w.assemble(PAGES, [writeText(), writeFields(), scanFieldLines(), findOdd(), countControls()]);
   try {
-    const module = new WebAssembly.Module(assembleKernels());
+    const module = new WebAssembly.Module(code);
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
     return exports as { writeText: Kernel3; writeFields: Kernel4; scanFieldLines: Kernel3; findOdd: Kernel3; countControls: Kernel3 };
   } catch {
     // A processor without SIMD: plain TypeScript serves.
     return null;
   }
-}
-
-function assembleKernels(): Uint8Array {
-  return w.assemble(PAGES, [writeText(), writeFields(), scanFieldLines(), findOdd(), countControls()]);
 }
 
 /** The kernels, or null where the processor has no SIMD. */

@@ -1,10 +1,10 @@
 /** The kernel that says of a value that it can hold nothing sensitive. */
-import { lanes } from '../../../base/lanes.ts';
+import { digits, highNibbles, inSet, lanes, lowNibbles } from '../../../base/lanes.ts';
 import type { Code, Fn } from '../../../base/wasm.ts';
 import * as w from '../../../base/wasm.ts';
 import { keyPairs } from '../detectors/api-key.ts';
 import { COUNTRIES, FINDS_IP, FIRSTS, GROUPS, PAIRS } from './tables.ts';
-import { BLANKS, digits, HYPHENS, highBits, highNibbles, isDigit, isLetter, lowNibbles, NULLS, SIGNS } from './vectors.ts';
+import { BLANKS, HYPHENS, isDigit, isLetter, NULLS, SIGNS } from './vectors.ts';
 
 const { get, set, i32, add, sub, and, or, xor, mul, shl, shr, eq, ne, lt, gt, ge, below } = w;
 const { clz, ctz, popcnt, advance, br, brIf, block, loop, when, ret, load8, load16, load32, load128, swizzle, equal8, below8 } = w;
@@ -45,13 +45,7 @@ export function clean(): Fn {
   const hyphens = (v: Code): Code => bitmask(equal8(v, HYPHENS));
   const hexDigits = (v: Code): Code => or(digits(v), bitmask(less8(lanes(127 - 6), add8(or128(v, BLANKS), lanes(127 - 102)))));
   /** Place of the first sign in sixteen bytes; 16: none. */
-  const firstSign = (v: number): Code =>
-    ctz(
-      xor(
-        bitmask(equal8(and128(swizzle(lanes(SIGNS), lowNibbles(get(v))), swizzle(lanes(highBits), highNibbles(get(v)))), NULLS)),
-        i32(-1),
-      ),
-    );
+  const firstSign = (v: number): Code => ctz(xor(bitmask(equal8(inSet(get(v), SIGNS), NULLS)), i32(-1)));
   return {
     name: 'clean',
     parameters: 2,

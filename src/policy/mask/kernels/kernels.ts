@@ -46,7 +46,7 @@ interface QuickKernels {
 function load(): QuickKernels | null {
   const fns = [clean(), known(), named(), head(), walk(), copy(), pairs(), segments()];
   try {
-    const module = new WebAssembly.Module(w.assemble(PAGES, fns) as unknown as Uint8Array<ArrayBuffer>);
+    const module = new WebAssembly.Module(w.assemble(PAGES, fns));
     return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as QuickKernels;
   } catch {
     return null;

@@ -1,9 +1,8 @@
 /** The kernels that pass pieces: name=value of forms and cookies, segments of paths. */
-import { lanes } from '../../../base/lanes.ts';
+import { digits, lanes } from '../../../base/lanes.ts';
 import type { Code, Fn } from '../../../base/wasm.ts';
 import * as w from '../../../base/wasm.ts';
 import { CLEAN, IS_SPECIAL, KNOWN, NAMED, NUMBERS_ARE_NAMES, PAIR_SLOT, SLOT, TOKEN_BYTES_MIN } from './tables.ts';
-import { digits } from './vectors.ts';
 
 const { get, set, i32, add, sub, and, or, xor, shl, eq, ne, lt, gt, ge, ctz, advance, br } = w;
 const { brIf, loop, when, ret, call, load8, load32, store32, load128, equal8, or128, bitmask } = w;

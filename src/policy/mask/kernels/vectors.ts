@@ -1,31 +1,19 @@
-/** Code that kernels share: classes of bytes, and comparing. */
-import { lanes, TOP, UP } from '../../../base/lanes.ts';
+/** Code that kernels share: signs, and comparing. */
+import { lanes, setOf } from '../../../base/lanes.ts';
 import type { Code } from '../../../base/wasm.ts';
 import * as w from '../../../base/wasm.ts';
 
-const { get, set, i32, add, sub, or, xor, eq, lt, below, ctz, advance, brIf, loop, when, load128, equal8 } = w;
-const { and128, shr16x8, add8, less8, bitmask } = w;
+const { get, set, i32, add, sub, or, xor, eq, lt, below, ctz, advance, brIf, loop, when, load128, equal8, bitmask } = w;
 
-/** For each low nibble, the bits of the high nibbles that go with it. */
-export function nibbles(text: string): number[] {
-  const all = new Array<number>(16).fill(0);
-  for (const c of Buffer.from(text, 'latin1')) all[c & 15] |= 1 << (c >> 4);
-  return all;
-}
-export const highBits: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0];
 /** Something may begin or end at these, or they are escapes, or documents begin with them. */
 let signs = '@:=+(<{[%&\\';
 for (let c = 0; c < 32; c++) signs += String.fromCharCode(c);
-export const SIGNS: readonly number[] = nibbles(signs);
+export const SIGNS: readonly number[] = setOf(signs);
 /** And a blank. */
-export const SHORT_SIGNS: readonly number[] = nibbles(`${signs} `);
+export const SHORT_SIGNS: readonly number[] = setOf(`${signs} `);
 export const NULLS: Code = lanes(0);
 export const BLANKS: Code = lanes(32);
 export const HYPHENS: Code = lanes(45);
-export const lowNibbles = (v: Code): Code => and128(v, lanes(15));
-export const highNibbles = (v: Code): Code => and128(shr16x8(v, i32(4)), lanes(15));
-/** A bit for each byte that is a digit. */
-export const digits = (v: Code): Code => bitmask(less8(lanes(TOP), add8(v, lanes(UP))));
 
 export const isDigit = (c: Code): Code => below(sub(c, i32(48)), i32(10));
 export const isLetter = (c: Code): Code => below(sub(or(c, i32(32)), i32(97)), i32(26));

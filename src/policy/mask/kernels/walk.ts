@@ -6,7 +6,7 @@
  *     |      |          left with a value that may hold something
  *     names in the order of the last time, plain values: a loop of its own
  */
-import { TOP, UP } from '../../../base/lanes.ts';
+import { highBits, TOP, UP } from '../../../base/lanes.ts';
 import type { Code, Fn } from '../../../base/wasm.ts';
 import * as w from '../../../base/wasm.ts';
 import {
@@ -36,7 +36,7 @@ import {
   TO,
   TYPES,
 } from './tables.ts';
-import { highBits, isDigit, SHORT_SIGNS, sameBytes } from './vectors.ts';
+import { isDigit, SHORT_SIGNS, sameBytes } from './vectors.ts';
 
 const { get, set, i32, add, sub, and, or, xor, shl, shr, eq, ne, lt, gt, ge, ctz, popcnt } = w;
 const { advance, br, brIf, block, loop, when, ret, call, load8, load16, load32, store8, store32, load128, splat, v128, swizzle } = w;
