@@ -66,6 +66,7 @@ const {
   HEAD_REST,
   FRAMES,
   SOCKET,
+  JOINED_LATE,
 } = c;
 const { CALL_SHIFT, C_FLAGS, C_CAUSES, C_WEIRDS, D_REQUEST, D_RESPONSE, D_GAP } = t;
 const { scanHead, looksLikeRequest, looksLikeResponse, YES } = h;
@@ -281,12 +282,20 @@ export function closeConnection(n: number, closeCause: number): void {
     C[P_OTHER] += other;
     if (other === 0 && kind === UNKNOWN) kind = c.EMPTY;
   }
-  const ports = rows[(R.flow << ROW_SHIFT) + PORTS];
-  const serverPort = N[n + N_CLIENT] === 2 ? ports >>> 16 : ports & 0xffff;
-  const key = (kind << 16) | serverPort;
+  const key = (kind << 16) | serverPort(n);
   connectionsByKind.set(key, (connectionsByKind.get(key) ?? 0) + 1);
   // The block of the PROXY header goes when the calls that point to it have been recorded.
   forget(n);
+}
+
+/** Of one that was joined later nothing may have shown who asked: then servers have the lower port, nearly always. */
+function serverPort(n: number): number {
+  const ports = rows[(R.flow << ROW_SHIFT) + PORTS];
+  const first = ports >>> 16;
+  const second = ports & 0xffff;
+  const client = N[n + N_CLIENT];
+  if (client === 0 && (N[n + N_FLAGS] & JOINED_LATE) !== 0) return Math.min(first, second);
+  return client === 2 ? first : second;
 }
 
 /** Payload bytes of connections that have not shown yet what they carry. */

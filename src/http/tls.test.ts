@@ -4,6 +4,8 @@ import { test } from 'node:test';
 import * as h from '../../test/support/hellos.ts';
 import { type Run, runPipeline, START_US, settingsWith, type Wire } from '../../test/support/run-pipeline.ts';
 import { connection, SERVER_HELLO, type Shape } from '../../test/support/tls-connections.ts';
+import { kindNames } from './connection.ts';
+import { connectionsByKind } from './ending.ts';
 import { HELLO_BYTES_MAX, HELLO_RECORDS_MAX } from './handshake.ts';
 import { TLS_KEYS_MAX, TLS_RECENT_MAX, type TlsConnection, tlsSeen, tlsSince } from './tls-facts.ts';
 
@@ -120,6 +122,18 @@ test('joined late or accepted by the client: who says hello is the client', () =
   for (const shape of [{ late: true }, { reversed: true }]) {
     const { noted } = read(connection([chrome], { ...shape, answer: SERVER_HELLO }));
     assert.equal(`${noted[0].clientAddress} ${noted[0].serverAddress}:${noted[0].serverPort}`, '10.0.0.1 10.0.0.2:443');
+  }
+});
+
+test('joined late, behind the hello: the lower port is the server, whoever sends first', () => {
+  const data = Buffer.concat([Buffer.from('1703030020', 'hex'), Buffer.alloc(32, 0xaa)]);
+  const wires = connection([data], { late: true, answer: data });
+  for (const seen of [wires, wires.slice(1)]) {
+    runPipeline(seen);
+    assert.deepEqual(
+      [...connectionsByKind].map(([key, n]) => [kindNames[key >> 16], key & 0xffff, n]),
+      [['tls', 443, 1]],
+    );
   }
 });
 

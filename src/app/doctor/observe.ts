@@ -224,7 +224,9 @@ export interface Sample {
  * all tunnels show their port. Call it after `Observer.finish`: it uses the same memory.
  */
 export function lookUnfiltered(settings: Settings, packets: number, samples: readonly Sample[], ports: boolean): Unfiltered {
-  resetDecode(ports ? settings : { ...settings, decode: { ...settings.decode, vxlanPorts: [], genevePorts: [] } });
+  const { decode: known, capture } = settings;
+  const without = { ...settings, capture: { ...capture, endpoints: [] }, decode: { ...known, vxlanPorts: [], genevePorts: [] } };
+  resetDecode(ports ? settings : without);
   const packet = new Packet();
   const segment = new Segment();
   const tunnels = new Map<string, number>();
