@@ -304,8 +304,10 @@ export const settingsSchema: z.ZodType<Settings, unknown> = z
           .describe('Whether equal addresses under two VNIs are two flows or one.'),
         depthMax: count(defaults.decode.depthMax, 64).describe('Headers below the transport header that one packet may nest.'),
         pathsMax: count(defaults.decode.pathsMax, 1 << 20).describe('Distinct encapsulation paths that are told apart.'),
-        vxlanPorts: ports(defaults.decode.vxlanPorts).describe('UDP destination ports of VXLAN.'),
-        genevePorts: ports(defaults.decode.genevePorts).describe('UDP destination ports of GENEVE.'),
+        vxlanPorts: ports(defaults.decode.vxlanPorts).describe('UDP destination ports of VXLAN. What comes in at an end-point needs none.'),
+        genevePorts: ports(defaults.decode.genevePorts).describe(
+          'UDP destination ports of GENEVE. What comes in at an end-point needs none.',
+        ),
         checksums: z
           .boolean()
           .default(defaults.decode.checksums)
