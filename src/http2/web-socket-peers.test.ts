@@ -2,28 +2,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http2 from 'node:http2';
-import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { contentOf, runMessages } from '../../test/support/message-run.ts';
 import { RecordingProxy } from '../../test/support/recording-proxy.ts';
 import { packetsOf } from '../../test/support/web-socket.ts';
-
-interface SendOptions {
-  readonly binary: boolean;
-  readonly mask: boolean;
-  readonly fin: boolean;
-  readonly compress: boolean;
-}
-/** What is used of ws, which has no types. */
-interface Sender {
-  send(data: Buffer, options: SendOptions, done: () => void): void;
-  close(code: number, data: Buffer, mask: boolean, done: () => void): void;
-}
-const { Sender } = createRequire(import.meta.url)('ws') as { readonly Sender: new (stream: object, extensions: object) => Sender };
+import { ws } from '../../test/support/ws-library.ts';
 
 async function sendAll(stream: object, contents: readonly Buffer[], mask: boolean): Promise<void> {
-  const sender = new Sender(stream, {});
+  const sender = new ws.Sender(stream, {});
   for (const content of contents) {
     const binary = content.includes(0);
     const half = content.length >> 1;

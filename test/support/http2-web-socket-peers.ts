@@ -1,37 +1,13 @@
 /** WebSockets of ws, with permessage-deflate, on streams of node:http2 (RFC 8441): what the client sent, and what it got. */
-import { type EventEmitter, once } from 'node:events';
+import { once } from 'node:events';
 import http2 from 'node:http2';
-import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { type ClientLog, follow, numbered, type Recording } from './http2-node-peers.ts';
 import { RecordingProxy } from './recording-proxy.ts';
+import { type Receiver, type Sender, ws } from './ws-library.ts';
 
 const EXTENSION = 'permessage-deflate';
 const GOING_AWAY = 1001;
-
-interface SendOptions {
-  readonly binary: boolean;
-  readonly compress: boolean;
-  readonly fin: boolean;
-  readonly mask: boolean;
-}
-/** What is used of ws, which has no types. */
-interface Sender {
-  send(data: Buffer, options: SendOptions, done: () => void): void;
-  close(code: number, data: Buffer, mask: boolean, done: () => void): void;
-}
-interface Receiver extends EventEmitter {
-  write(data: Buffer): void;
-}
-interface Deflate {
-  accept(offers: readonly object[]): void;
-}
-interface Library {
-  readonly Sender: new (stream: object, extensions: object) => Sender;
-  readonly Receiver: new (options: object) => Receiver;
-  readonly PerMessageDeflate: new (options: object) => Deflate;
-}
-const ws = createRequire(import.meta.url)('ws') as Library;
 
 interface Message {
   readonly content: Buffer;
