@@ -55,6 +55,7 @@ export function resetUdp(settings: Settings): void {
   // What comes in at an end-point has the standard port of its encapsulation (capture/endpoint-reader.ts).
   for (const url of settings.capture.endpoints) {
     const endpoint = parseEndpointUrl(url);
+    // Whoever opens it says what is wrong.
     if (typeof endpoint === 'string') continue;
     if (endpoint.encapsulation !== 'geneve') kinds[VXLAN_PORT] = VXLAN_HEADER;
     if (endpoint.encapsulation !== 'vxlan') kinds[GENEVE_PORT] = GENEVE_HEADER;

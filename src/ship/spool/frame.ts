@@ -100,7 +100,7 @@ const zstdParams = {
   [constants.ZSTD_c_minMatch]: 7,
   [constants.ZSTD_c_targetLength]: 4,
 };
-/** Of the memory that a packed frame is given; half of its content is enough for nearly all. */
+/** Of the memory that a packed frame is given at a time: a quarter of its content, which is enough for most. */
 const PACKED_BYTES_MIN = 1024;
 /** Where index and records are put together before they are packed: fresh memory for each frame costs more than that. */
 let scratch: Buffer = Buffer.alloc(0);

@@ -58,7 +58,7 @@ export class Writer {
   readonly #options: WriterOptions;
   readonly #segmentBytes: number;
   #active: Active | null = null;
-  /** Where the frames of a group are put together: one group is written at a time. */
+  /** Where the frames of a group are put together, GROUP_BYTES_MAX at most: one group is written at a time. */
   #group: Buffer = Buffer.alloc(0);
   /** Frames in front of those that wait that are written and not synced, and their bytes. */
   #written = 0;
@@ -220,14 +220,18 @@ export class Writer {
       size += frameBytes;
       ends.push(size);
     }
-    // Fresh memory for each group costs more than copying.
-    if (this.#group.length < size) this.#group = Buffer.allocUnsafeSlow(size);
+    // Fresh memory for each group costs more than copying; what a single large record needs is not kept.
+    let group = this.#group;
+    if (group.length < size) {
+      group = Buffer.allocUnsafeSlow(size);
+      if (size <= GROUP_BYTES_MAX) this.#group = group;
+    }
     let at = 0;
     for (const part of parts) {
-      this.#group.set(part, at);
+      group.set(part, at);
       at += part.length;
     }
-    return { bytes: this.#group.subarray(0, size), ends };
+    return { bytes: group.subarray(0, size), ends };
   }
 
   /** These whole frames are written; the others of their group wait on. */

@@ -24,13 +24,14 @@ export const FORCED: number = T + 24;
 export const FINDS_IP: number = T + 28;
 /** 1: a number may be a name that has a rule. */
 export const NUMBERS_ARE_NAMES: number = T + 56;
-/** Rule of that name. */
+/** Rule of the name before the next value. */
 export const RULE: number = T + 48;
 /** Slot of the name of the field that `head` stopped at; 0: it is not known. */
 export const SLOT: number = T + 52;
 /** Slots of the names of the field and of the pair that were looked at last, so that the order of names goes on over stops and heads. */
 export const FIELD_SLOT: number = T + 60;
 export const PAIR_SLOT: number = T + 128;
+/** The hash of a value, sixteen bytes, before it becomes one word. */
 export const LANES: number = T + 32;
 /** Sixteen zero bytes. */
 export const NONE: number = T + 240;

@@ -38,7 +38,7 @@ import {
 } from './tables.ts';
 import { isDigit, SHORT_SIGNS, sameBytes } from './vectors.ts';
 
-const { get, set, i32, add, sub, and, or, xor, shl, shr, eq, ne, lt, gt, ge, ctz, popcnt } = w;
+const { get, set, i32, add, sub, and, or, xor, shl, shr, eq, ne, lt, gt, ge, below, ctz, popcnt } = w;
 const { advance, br, brIf, block, loop, when, ret, call, load8, load16, load32, store8, store32, load128, splat, v128, swizzle } = w;
 const { equal8, below8, sub8, and128, or128, shr16x8, add8, less8, bitmask } = w;
 
@@ -145,7 +145,7 @@ export function walk(): Fn {
               set(q, add(get(from), get(n))),
               brIf(1, ne(load16(get(q)), i32(0x3a22))),
               brIf(1, ne(load16(get(m), 8), get(place))),
-              brIf(1, ge(sub(get(n), i32(1)), i32(16))),
+              brIf(1, eq(below(sub(get(n), i32(1)), i32(16)), i32(0))),
               brIf(1, lt(sameBytes(get(from), add(get(m), i32(16))), get(n))),
               set(p, add(get(q), i32(2))),
               set(last, get(m)),
