@@ -49,6 +49,8 @@ import type { ToWorker, WorkerStart } from './worker-link.ts';
 import { Workers } from './workers.ts';
 
 const LOOK_MS = 1000;
+/** What the workers have to take over a reload; one that sleeps looks ten times a second. */
+const CONFIRM_MS = 2000;
 const OWN_MS = 10_000;
 /** What delivery has to come to its end when no sink is left. */
 const LAST_SINK_MS = 5000;
@@ -301,7 +303,7 @@ export class Sensor implements SensorControl {
   async reload(): Promise<{ ok: boolean; text: string }> {
     // One after the other.
     const before = this.#reloading;
-    const reloading = before.then(() => this.#reload());
+    const reloading = before.then(() => this.#reload()).then((answer) => this.#confirmed(answer));
     this.#reloading = reloading.catch(() => undefined);
     const answer = await reloading;
     if (answer.ok) this.#log.info(answer.text);
@@ -368,6 +370,13 @@ export class Sensor implements SensorControl {
       if (!(error instanceof SensorError)) throw error;
       return { ok: false, text: `not reloaded, nothing was changed: ${[error.message, ...error.details].join(' | ')}` };
     }
+  }
+
+  /** It is said to be done when every packet that comes from now on is treated that way. */
+  async #confirmed({ ok, text }: { ok: boolean; text: string }): Promise<{ ok: boolean; text: string }> {
+    const behind = ok ? await this.workers.confirm(CONFIRM_MS) : [];
+    if (behind.length === 0) return { ok, text };
+    return { ok, text: `${text}; not yet in worker ${behind.join(', ')}, which did not answer within ${CONFIRM_MS / 1000} s` };
   }
 
   /** The last step of a reload that may fail. */

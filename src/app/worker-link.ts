@@ -48,6 +48,8 @@ export type ToWorker =
   | { readonly type: 'policy'; readonly policy: PolicySpec; readonly routing: number; readonly discard: boolean }
   | { readonly type: 'own'; readonly sockets: readonly OwnSocket[] }
   | { readonly type: 'watch'; readonly watches: readonly Watch[] }
+  /** Answers with `confirmed` of the same id: what it was told before holds for all packets that it reads from now on. */
+  | { readonly type: 'confirm'; readonly id: number }
   /** Read what is there, close everything, say `stopped`. */
   | { readonly type: 'stop'; readonly untilAtMs: number };
 
@@ -59,6 +61,7 @@ export type FromWorker =
   /** Records of batches that were not sent: the main thread is held up. */
   | { readonly type: 'lost'; readonly records: number }
   | { readonly type: 'watched'; readonly watched: Watched }
+  | { readonly type: 'confirmed'; readonly id: number }
   /** Once a second when there was more of it. */
   | { readonly type: 'tls'; readonly seen: TlsSeen }
   /** It runs wherever the system lets it run. */

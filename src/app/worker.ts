@@ -178,6 +178,9 @@ function take(message: ToWorker): void {
     case 'watch':
       watches.set(message.watches);
       break;
+    case 'confirm':
+      say({ type: 'confirmed', id: message.id });
+      break;
     case 'stop':
       stopping = true;
       stopAtMs = message.untilAtMs;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import type { Pulse } from './worker-link.ts';
 import { WorkerLife, Workers } from './workers.ts';
 
@@ -50,6 +51,15 @@ test('when the whole process stood still, no worker is blamed', (t) => {
   assert.equal(life.state, 'running', 'from then on its silence counts');
   pass(1, 1);
   assert.equal(life.state, 'stuck');
+});
+
+test('who does not confirm what it was told is named', async (t) => {
+  const { all, life } = workers(t);
+  assert.deepEqual(await all.confirm(60_000), [], 'none runs: nobody is waited for');
+  const deaf = new Worker('setInterval(() => {}, 1000)', { eval: true });
+  t.after(() => deaf.terminate());
+  life.thread = deaf;
+  assert.deepEqual(await all.confirm(20), [0]);
 });
 
 test('rates are taken over about a second, however many pulses come', () => {

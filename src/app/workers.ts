@@ -54,6 +54,8 @@ export class WorkerLife {
   readonly pastEndpoints: { packets: number; bytes: number }[] = [];
   /** Packets that former lives took out of the ring and did not report. */
   packetsWithDead = 0;
+  /** Up to that number it has confirmed what it was told (Workers.confirm). */
+  confirmed = 0;
   /** Resolves the start. */
   onStarted: () => void = () => {};
   thread: Worker | null = null;
@@ -100,6 +102,8 @@ export class Workers {
   /** No worker was missing when all were told to read what is there. */
   #whole = true;
   #onAllStopped: () => void = () => {};
+  #confirmations = 0;
+  #onConfirmed: () => void = () => {};
   readonly #timers = new Set<NodeJS.Timeout>();
   #checkedAtMs = performance.now();
 
@@ -127,6 +131,8 @@ export class Workers {
     life.startedAtMs = Date.now();
     life.pulseAtMs = performance.now();
     life.silentMs = 0;
+    // It starts with all that the others were told.
+    life.confirmed = this.#confirmations;
     let thread: Worker;
     try {
       const start = this.#startOf(life.worker, life.restarts);
@@ -147,6 +153,7 @@ export class Workers {
     thread.on('exit', (code) => {
       if (life.thread !== thread) return;
       life.thread = null;
+      this.#onConfirmed();
       if (life.state === 'stopped' || this.#stopping) {
         if (life.state !== 'stopped') this.#whole = false;
         life.state = 'stopped';
@@ -238,6 +245,10 @@ export class Workers {
       case 'watched':
         this.#events.onWatched(message.watched);
         break;
+      case 'confirmed':
+        life.confirmed = message.id;
+        this.#onConfirmed();
+        break;
       case 'tls':
         life.tls = message.seen;
         break;
@@ -253,6 +264,26 @@ export class Workers {
 
   tell(message: ToWorker): void {
     for (const { thread } of this.lives) thread?.postMessage(message);
+  }
+
+  /**
+   * Waits until all that run have taken over what they were told: it holds for every packet from then on. Gives those that
+   * have not within the time; they do as soon as they can. One after the other only.
+   */
+  async confirm(limitMs: number): Promise<number[]> {
+    const id = ++this.#confirmations;
+    const behind = (): WorkerLife[] => this.lives.filter(({ thread, confirmed }) => thread !== null && confirmed < id);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onConfirmed = () => {
+      if (behind().length === 0) resolve();
+    };
+    const timer = setTimeout(resolve, limitMs);
+    this.tell({ type: 'confirm', id });
+    this.#onConfirmed();
+    await promise;
+    clearTimeout(timer);
+    this.#onConfirmed = () => {};
+    return behind().map(({ worker }) => worker);
   }
 
   /** Marks those that give no sign of life, and ends them after a minute; call it once a second. A clock that is set does not matter. */

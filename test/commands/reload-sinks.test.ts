@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
+import { ask } from '../../src/app/control/client.ts';
 import type { ApiCall } from '../../src/normalise/api-call.ts';
 import { CallSource, DeliveringSensor, sendCalls } from '../chaos/delivering-sensor.ts';
 import { type Ended, earshot, refuses } from '../support/command.ts';
@@ -311,6 +312,24 @@ test('the first sink comes while the sensor runs, and the last one goes', LIMIT,
   await sendCalls(sensor.port, CALLS, 3);
   const { ship } = await sensor.until('written', ({ stages }) => stages.sink.written === 3 * CALLS);
   assert.deepEqual([ship, idsIn('f').length], [null, CALLS]);
+  await endsBalanced(all);
+});
+
+test('once a reload says that it is done, the next call is judged by the new rules', LIMIT, async (t) => {
+  const all = await running(t, ({ fileSink }) => ({ sinks: { f: fileSink('f') } }));
+  const { sensor, written, configure } = all;
+  const none = onlyPath(all, 'none', '/nowhere');
+  for (let round = 1; round <= 8; round++) {
+    const takesCalls = round % 2 === 0;
+    configure({ pipelines: { one: { sinks: ['f'], ...(takesCalls ? {} : { filtersSimpleFile: none }) } } });
+    const { reload } = await ask(sensor.socketPath, { command: 'reload' });
+    assert.deepEqual([reload.ok, /the rules have changed/.test(reload.text)], [true, true], reload.text);
+    await sendCalls(sensor.port, CALLS, round);
+    await sensor.until('all seen', ({ stages }) => stages.pipeline.received === round * CALLS);
+    const wanted = Math.floor(round / 2) * CALLS;
+    const { stages } = await sensor.until('in the file', ({ stages: { sink } }) => sink.written >= wanted);
+    assert.deepEqual([stages.sink.written, written().length], [wanted, wanted], `round ${round}`);
+  }
   await endsBalanced(all);
 });
 
