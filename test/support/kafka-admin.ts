@@ -53,9 +53,29 @@ export class KafkaAdmin {
     });
   }
 
+  /** Number of the broker that leads each partition, by partition; -1 where none does. */
+  async leaders(topic: string): Promise<number[]> {
+    const { topics } = JSON.parse(await this.#kcat(['-L', '-J', '-t', topic])) as {
+      topics: { topic: string; partitions: { partition: number; leader: number }[] }[];
+    };
+    const partitions = topics.find((one) => one.topic === topic)?.partitions ?? [];
+    return partitions.toSorted((a, b) => a.partition - b.partition).map(({ leader }) => leader);
+  }
+
   /** All records of a topic, read by kcat. */
   async read(topic: string): Promise<StoredRecord[]> {
-    const args = ['-C', '-q', '-J', '-e', '-u', '-o', 'beginning', '-m', '20', '-b', this.#cluster.brokers().join(','), '-t', topic];
+    const text = await this.#kcat(['-C', '-q', '-J', '-e', '-u', '-o', 'beginning', '-t', topic]);
+    const lines = text.split('\n');
+    return lines.filter((line) => line !== '').map((line) => fromKcat(line));
+  }
+
+  async close(): Promise<void> {
+    await this.#admin.close();
+  }
+
+  /** What it prints. */
+  async #kcat(words: readonly string[]): Promise<string> {
+    const args = [...words, '-m', '20', '-b', this.#cluster.brokers().join(',')];
     const child = spawn('kcat', args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 });
     const chunks: Buffer[] = [];
     let complaints = '';
@@ -65,12 +85,7 @@ export class KafkaAdmin {
     });
     const [code] = (await once(child, 'close')) as [number | null];
     assert.equal(code, 0, `kcat: ${complaints}`);
-    const lines = Buffer.concat(chunks).toString('utf8').split('\n');
-    return lines.filter((line) => line !== '').map((line) => fromKcat(line));
-  }
-
-  async close(): Promise<void> {
-    await this.#admin.close();
+    return Buffer.concat(chunks).toString('utf8');
   }
 }
 

@@ -126,12 +126,12 @@ export interface Sent {
   readonly failures: Map<string, number>;
 }
 
-/** Sends until `isDone`, several batches at a time, each until it is delivered; as delivery.ts does, with shorter pauses. */
-export async function sendUntil(sink: Sink, lanes: number, recordsMax: number, isDone: () => boolean): Promise<Sent> {
+/** Sends until `isDone`, which sees what was sent so far, several batches at a time, each until it is delivered; as delivery.ts does, with shorter pauses. */
+export async function sendUntil(sink: Sink, lanes: number, recordsMax: number, isDone: (sent: Sent) => boolean): Promise<Sent> {
   const delivered = new Map<string, string>();
   const failures = new Map<string, number>();
   const lane = async (): Promise<void> => {
-    while (!isDone()) {
+    while (!isDone({ delivered, failures })) {
       let waiting = [makeBatch(recordsMax)];
       while (waiting.length > 0) {
         const batch = waiting[0];
