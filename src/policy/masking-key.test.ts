@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -44,6 +44,21 @@ test('without one it is made and kept: the same after a restart, for its owner o
   assert.deepEqual(readdirSync(directory), ['masking.key']);
   assert.equal(statSync(join(directory, 'masking.key')).mode & 0o777, 0o600);
   assert.equal(readFileSync(join(directory, 'masking.key'), 'latin1'), `${Buffer.from(key).toString('hex')}\n`);
+});
+
+test('one that root makes in the directory of a service belongs to the service', (t) => {
+  if (process.getuid?.() !== 0) {
+    t.skip('it gives files to another user, for which it has to be root');
+    return;
+  }
+  const service = join(folder, 'service');
+  mkdirSync(service);
+  chownSync(service, 65_534, 65_534);
+  maskingKey(null, join(service, 'state', 'spool'));
+  for (const name of ['state', 'state/spool', 'state/spool/masking.key']) {
+    const { uid, gid } = statSync(join(service, name));
+    assert.deepEqual([uid, gid], [65_534, 65_534], name);
+  }
 });
 
 test('a kept key that was damaged is not quietly replaced', () => {

@@ -5,9 +5,10 @@
  *   DIRECTORY/masking.key    64 hexadecimal digits and a line feed, mode 0600
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { closeSync, fsyncSync, linkSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { codeOf, reasonOf, SensorError } from '../base/errors.ts';
+import { give, makeDirectory, ownerOf, syncDirectory } from '../base/owner.ts';
 import { readSecret, secretReference } from '../base/secret.ts';
 import type { Secret } from '../base/settings.ts';
 
@@ -83,18 +84,6 @@ function readKey(path: string): Uint8Array | null {
   return key;
 }
 
-/** With its parents. Not by `recursive`: that never ends where a filesystem says ENOENT to everything, as /proc does. */
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return;
-    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
-    makeDirectory(dirname(path));
-    mkdirSync(path, { mode: 0o700 });
-  }
-}
-
 /** Whole or not at all, also when the power goes; when two sensors make one at the same moment, the first is kept. */
 function makeKey(directory: string, path: string): Uint8Array {
   makeDirectory(directory);
@@ -105,6 +94,7 @@ function makeKey(directory: string, path: string): Uint8Array {
     try {
       writeSync(fd, `${key.toString('hex')}\n`);
       fsyncSync(fd);
+      give(fd, ownerOf(directory));
     } finally {
       closeSync(fd);
     }
@@ -118,11 +108,6 @@ function makeKey(directory: string, path: string): Uint8Array {
   } finally {
     rmSync(temporary, { force: true });
   }
-  const fd = openSync(directory, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  syncDirectory(directory);
   return key;
 }

@@ -3,15 +3,15 @@
  * ends, and needs no cleaning up. Who has it is written in the file that is locked.
  */
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
 import { constants as osConstants } from 'node:os';
 import { dirname } from 'node:path';
 import { codeOf, errnoReason, SensorError } from '../base/errors.ts';
+import { give, makeDirectory, ownerOf } from '../base/owner.ts';
 import { errnoName, systemCalls } from '../capture/syscalls.ts';
 import type { Files, OpenFile } from './files.ts';
 
 const FILE_MODE = 0o600;
-const DIRECTORY_MODE = 0o700;
 const LOCK_EX_NB = 2 | 4;
 
 class NodeFile implements OpenFile {
@@ -67,8 +67,11 @@ export const nodeFiles: Files = {
   async list(directory) {
     return await readdir(directory);
   },
-  async makeDirectory(path) {
-    await makeDirectory(path);
+  makeDirectory(path) {
+    return new Promise((resolve) => {
+      makeDirectory(path);
+      resolve();
+    });
   },
   async rename(from, to) {
     await rename(from, to);
@@ -94,65 +97,17 @@ export const nodeFiles: Files = {
   },
 };
 
-/**
- * What root makes in the directory of another user, as `sudo earshot spool purge` does in the spool of a service, belongs to
- * that user: its sensor could not start otherwise.
- */
 async function openOrMake(path: string): Promise<FileHandle> {
-  const owner = await ownerOf(dirname(path));
+  const owner = ownerOf(dirname(path));
   if (owner === null) return await open(path, constants.O_RDWR | constants.O_CREAT, FILE_MODE);
   try {
     const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, FILE_MODE);
-    await give(handle, owner);
+    give(handle.fd, owner);
     return handle;
   } catch (error) {
     // Who owns the directory may have put a link there, to a file that only root may write.
     if (codeOf(error) === 'EEXIST') return await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
     throw error;
-  }
-}
-
-interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** Who what is made in that directory is for, where it is not who makes it. */
-async function ownerOf(directory: string): Promise<Owner | null> {
-  if (process.geteuid?.() !== 0) return null;
-  const { uid, gid } = await stat(directory);
-  return uid === 0 ? null : { uid, gid };
-}
-
-async function give(handle: FileHandle, { uid, gid }: Owner): Promise<void> {
-  try {
-    await handle.chown(uid, gid);
-  } catch {
-    // A filesystem that has no owners, or root of a namespace only.
-  }
-}
-
-/** With its parents. Not by `recursive`: that never ends where a filesystem says ENOENT to everything, as /proc does. */
-async function makeDirectory(path: string): Promise<void> {
-  try {
-    await mkdir(path, DIRECTORY_MODE);
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return;
-    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
-    await makeDirectory(dirname(path));
-    await mkdir(path, DIRECTORY_MODE);
-  }
-  const owner = await ownerOf(dirname(path));
-  if (owner !== null) {
-    const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-    await give(handle, owner);
-    await handle.close();
-  }
-  try {
-    // What is made must not be gone after a crash, with all that was put into it.
-    await nodeFiles.syncDirectory(dirname(path));
-  } catch {
-    // The parent may be one that this user may not read.
   }
 }
 
