@@ -9,7 +9,7 @@ import { goesTo } from '../ship/routes.ts';
 import { backlogOf, dropBacklog, lettersDirectory } from '../ship/spool/backlog.ts';
 import { exportRecords, purgeSpool, type RecordChoice, spoolStatus, verifySpool } from '../ship/spool/offline.ts';
 import { type Repaired, repairSpool } from '../ship/spool/repair.ts';
-import { routesIn } from '../ship/spool/segment.ts';
+import { routesIn, type Segment } from '../ship/spool/segment.ts';
 import { openOutput, say, writeBytes, writeText } from './output.ts';
 import { pipelinesOf } from './pipelines.ts';
 import { readerNamed, readersOf, type SpoolOptions, type SpoolPlace, spoolPlace, withLetters } from './spool-place.ts';
@@ -121,12 +121,12 @@ async function choiceOf(place: SpoolPlace, { sink, from = 0, to = Number.POSITIV
   const reader = readerNamed(sink, place);
   const [{ ackedSequence }] = await backlogOf(place.directory, [reader], { keys: place.keys });
   const first = Math.max(from, ackedSequence + 1);
-  let table: readonly string[] = [];
-  let routes = routesIn(table, reader);
-  return (names, sequence, word) => {
-    if (names !== table) {
-      table = names;
-      routes = routesIn(names, reader);
+  let at: Segment | null = null;
+  let routes = routesIn([], reader);
+  return (segment, sequence, word) => {
+    if (segment !== at) {
+      at = segment;
+      routes = routesIn(segment.pipelines ?? [], reader, segment.sinks);
     }
     return sequence >= first && sequence <= to && goesTo(word, routes);
   };

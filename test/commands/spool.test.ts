@@ -261,6 +261,16 @@ test('export: all, a range, what waits for a sink, into a file', async () => {
   assert.equal(existsSync('-'), false);
 });
 
+test('what waits for a sink is also what a pipeline had for it that is gone by now', async () => {
+  const at = await filled();
+  const settings = JSON.parse(readFileSync(at.config, 'utf8')) as object;
+  writeFileSync(at.config, JSON.stringify({ ...settings, pipelines: { other: { sinks: ['edge', 'archive'] } } }));
+  const { out } = await earshot(['spool', 'status', ...at.named]);
+  assert.match(out, /^edge +\d+ +2 /m);
+  assert.deepEqual(await exported(at, '--sink', 'edge'), [2, 5]);
+  assert.deepEqual(await exported(at, '--sink', 'archive'), [1, 2, 3, 4, 5]);
+});
+
 test('export to a full disk, or where nobody may write, ends with 3 and a reason', async () => {
   const at = await filled();
   const full = openSync('/dev/full', 'w');

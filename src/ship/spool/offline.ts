@@ -25,8 +25,8 @@ export interface OfflineOptions {
 /** What is said of a segment that a killed process left: nothing is lost by it. */
 export const NOT_CLOSED = 'it was not closed';
 
-/** Which records are handed out, by the names of the pipelines of their segment, their sequence and their routes. */
-export type RecordChoice = (table: readonly string[], sequence: number, routes: number) => boolean;
+/** Which records are handed out, by their segment (its pipelines and whose they were), their sequence and their routes. */
+export type RecordChoice = (segment: Segment, sequence: number, routes: number) => boolean;
 
 export interface SegmentReport {
   readonly name: string;
@@ -254,7 +254,7 @@ export async function exportRecords(
           const content = found.kind === 'frame' && found.isWhole ? openPayload(found.head, found.headBytes, found.payload, keys) : null;
           if (content === null) corruptFrames++;
           else if (found.kind === 'frame') {
-            const chosen = choose === null ? content : chosenOf(content, found.head.firstSequence, segment.pipelines ?? [], choose);
+            const chosen = choose === null ? content : chosenOf(content, found.head.firstSequence, segment, choose);
             records += chosen.index.length / 2;
             if (chosen.bytes.length > 0) await out(chosen.bytes);
           }
@@ -269,12 +269,12 @@ export async function exportRecords(
   }
 }
 
-function chosenOf({ bytes, index }: FrameContent, firstSequence: number, table: readonly string[], choose: RecordChoice): FrameContent {
+function chosenOf({ bytes, index }: FrameContent, firstSequence: number, segment: Segment, choose: RecordChoice): FrameContent {
   const lines: Uint8Array[] = [];
   const words: number[] = [];
   for (let i = 0, at = 0; i < index.length / 2; i++) {
     const end = at + index[2 * i];
-    if (choose(table, firstSequence + i, index[2 * i + 1])) {
+    if (choose(segment, firstSequence + i, index[2 * i + 1])) {
       lines.push(bytes.subarray(at, end));
       words.push(index[2 * i], index[2 * i + 1]);
     }
