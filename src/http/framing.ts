@@ -50,6 +50,7 @@ const CR = 13;
 const LF = 10;
 const TRAILER_BYTES_MAX = 16384;
 const CHUNK_SIZE_MAX = 2 ** 50;
+const EXPECT = Buffer.from('expect', 'latin1');
 let answerIs = NO;
 
 /** Adds body bytes to the call under way in a direction. */
@@ -129,15 +130,31 @@ export function readLength(n: number, x: number, direction: number, at: number, 
   return stop;
 }
 
-/** A request whose response is complete although none of its body was sent (100-continue refused). */
+/**
+ * A request that waited to be told to go on (Expect: 100-continue), was answered, and of whose body nothing was sent: only
+ * then may a client leave it out (RFC 9110, 10.1.1), and what follows be another request.
+ */
 function wasRefused(n: number, x: number, direction: number): boolean {
   const call = N[x + X_CALL];
   return (
     call !== 0 &&
     !isServer(n, direction) &&
     (K[(call << CALL_SHIFT) + C_FLAGS] & t.RESPONSE_DONE) !== 0 &&
-    D[(call << 5) + D_REQUEST + t.D_BODY] === 0
+    D[(call << 5) + D_REQUEST + t.D_BODY] === 0 &&
+    expectsContinue(call)
   );
+}
+
+function expectsContinue(call: number): boolean {
+  const s = (call << CALL_SHIFT) + REQUEST;
+  const block = K[s + t.S_HEAD];
+  if (block === 0) return false;
+  const table = t.fieldTable(block, K[s + t.S_HEAD_BYTES]);
+  for (let i = 0; i < K[s + t.S_FIELDS]; i++) {
+    const at = t.nameAt(block, table, i);
+    if (t.nameEnd(block, table, i) - at === EXPECT.length && h.startsWith(at, at + EXPECT.length, EXPECT)) return true;
+  }
+  return false;
 }
 
 export function readUntilClose(n: number, x: number, direction: number, at: number, end: number): number {
@@ -278,6 +295,7 @@ export function readTrailer(n: number, x: number, direction: number, at: number,
   if (call !== 0 && head.fields > 0) {
     const s = (call << CALL_SHIFT) + (server ? RESPONSE : REQUEST);
     const length = after - at;
+    K[(call << CALL_SHIFT) + t.C_WEIRDS] |= head.weirds;
     const block = reserve(((length + 3) & ~3) + 8 * head.fields);
     if (block !== 0) {
       B.copyWithin(block, at, after);

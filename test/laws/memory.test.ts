@@ -13,16 +13,22 @@ import { lawSeed, PipelineRun, type Run, runPipeline, START_US, settingsWith, ty
 const LIMIT_MS = 20_000;
 const KIB = 1024;
 
+/** Processor time of this thread: how long it takes by the clock is a matter of what else runs. */
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
 /** Runs packets that are made one by one, and fails when that takes absurdly long. */
 function hostile(count: number, make: (i: number) => Wire, settings = settingsWith({})): Run {
   const run = new PipelineRun({ settings });
-  const started = performance.now();
+  const started = cpuMs();
   for (let i = 0; i < count; i++) {
     run.push(make(i));
-    if ((i & 1023) === 0) assert.ok(performance.now() - started < LIMIT_MS, `${i} of ${count} packets took ${LIMIT_MS} ms`);
+    if ((i & 1023) === 0) assert.ok(cpuMs() - started < LIMIT_MS, `${i} of ${count} packets took ${LIMIT_MS} ms`);
   }
   const result = run.finish();
-  assert.ok(performance.now() - started < LIMIT_MS, `${count} packets took more than ${LIMIT_MS} ms`);
+  assert.ok(cpuMs() - started < LIMIT_MS, `${count} packets took more than ${LIMIT_MS} ms`);
   return result;
 }
 
