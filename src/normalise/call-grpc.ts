@@ -15,7 +15,7 @@ import { bytes } from '../base/arena.ts';
 import { counter, counts } from '../base/counters.ts';
 import { begins, GRPC, GRPC_WEB } from '../grpc/media-type.ts';
 import {
-  isLost,
+  isCountIncomplete,
   isTrailerCut,
   kindOfSide,
   M_BYTES,
@@ -284,7 +284,7 @@ export function writeGrpc(to: number, k: number, pathAt: number, pathEnd: number
     const compressed = messageWord(row, side, M_COMPRESSED);
     if (compressed > 0) o = writeNumber(writeLiteral(o, L_COMPRESSED), compressed);
     if (G[G_ENCODING + side] >= 0) o = writeLiteral(o, L_ENCODINGS[G[G_ENCODING + side]]);
-    if (isLost(row, side)) o = writeLiteral(o, L_INCOMPLETE);
+    if (isCountIncomplete(row, side)) o = writeLiteral(o, L_INCOMPLETE);
     o = writeLiteral(o, L_END);
   }
   return writeLiteral(o, L_END);

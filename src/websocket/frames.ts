@@ -175,6 +175,8 @@ export function crossHole(d: number, missing: number): void {
     if (s.socketDoubles[r] === 0) finishFrame(d);
     return;
   }
+  // The rest of the frame lies in it.
+  s.socketDoubles[r] = 0;
   losePlace(d);
 }
 

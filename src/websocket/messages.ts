@@ -166,9 +166,12 @@ export function missPayload(d: number): void {
   } else if (opcode <= BINARY) S[d + D_MESSAGE] |= INCOMPLETE;
 }
 
-/** The message under way will not be seen to its end. */
+/** The message under way will not be seen to its end. Its bytes are those that came, and those that are known to be missing. */
 export function stopMessage(d: number): void {
   const S = s.sockets;
+  if (S[d + D_STATE] === s.PAYLOAD && (S[d + D_FIRST] & OPCODE) <= BINARY) {
+    s.socketDoubles[(d + D_MESSAGE_BYTES) >> 1] -= s.socketDoubles[(d + s.D_REMAINING) >> 1];
+  }
   if (S[d + D_STATE] !== s.LEFT_ALONE && S[d + D_MESSAGE] !== 0) {
     C[PARTIAL[S[d + D_SIDE]]]++;
     S[d + D_MESSAGE] |= INCOMPLETE;

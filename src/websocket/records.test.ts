@@ -375,6 +375,15 @@ test('memory that is spent: messages lose their content, and nothing else', () =
   assert.equal(new Set(messages.map(({ bytes }) => bytes)).size, 1);
 });
 
+test('a frame that claims more than comes has the bytes that came', () => {
+  const turns = [...handshake(), fromClient({ payload: 'four', claims: 1n << 40n })];
+  const { messages } = runMessages(packetsOf(turns));
+  assert.deepEqual(
+    messages.map(({ bytes, complete, body }) => [bytes, complete, body?.text]),
+    [[4, false, 'four']],
+  );
+});
+
 test('connections that are cut off: the message under way is incomplete, the closing record says why', () => {
   const turns = [...handshake(), fromServer({ payload: 'whole' }, { payload: 'not whole', fin: false })];
   const { messages, closings } = runMessages(packetsOf(turns, 1400, 'reset'));
