@@ -288,7 +288,7 @@ function limitsPage(): string {
   const named = new Set<string>();
   const limits = weirds.filter((w) => w.name.startsWith('limit.'));
   const rows = limits.map((w) => {
-    const own = settings.filter(({ name }) => w.meaning.includes(name));
+    const own = settings.filter(({ name, isNumber }) => isNumber && w.meaning.includes(name));
     for (const { name } of own) named.add(name);
     const [, what, behaviour] = /^(.*) \[([a-z-]+)\]$/.exec(w.meaning) ?? ['', w.meaning, ''];
     return [own.map(({ name }) => code(name)).join(', ') || 'fixed', own.map(amountOf).join(', '), code(w.name), what, code(behaviour)];

@@ -578,6 +578,11 @@ const table = [
     next: LOSS,
   },
   {
+    name: 'limit.http.http2_connections',
+    meaning: 'More connections of HTTP/2 at a time than are followed (65,536); the others were given up. [refuse-new]',
+    next: 'Look at who opens so many; spread the load over more workers.',
+  },
+  {
     name: 'limit.http.websockets',
     meaning: 'More WebSocket connections at a time than are followed (65,536); the messages of the others are not counted. [refuse-new]',
     next: NOTHING,

@@ -22,8 +22,14 @@ export const RESET_WAIT_US = 1_000_000;
 /** Streams that are over, remembered where frames may be missing: of one of these a late frame is no new call. */
 export const OVER_MAX = 1024;
 
+/** GOAWAY frames that are heeded: each may look through all streams, and one or two are sent (RFC 9113, 6.8). */
+export const GOAWAYS_MAX = 16;
+
 /** In place of the number of a promised stream. */
 export const NO_PROMISE = -1;
+
+/** Of most connections: a table of their own would be most of what an idle one takes. */
+const NO_SOCKETS: Map<number, SocketStream> = new Map();
 
 /** One direction. */
 export class Direction {
@@ -45,6 +51,11 @@ export class Direction {
   // SETTINGS_HEADER_TABLE_SIZE that this side announced last, and how many of its SETTINGS are not acknowledged.
   tableBytes: number = DEFAULT_TABLE_BYTES;
   settingsUnderway = 0;
+  /** The largest of those that are not acknowledged, and of the one before. */
+  tableBytesMax: number = DEFAULT_TABLE_BYTES;
+  // Bytes that came since the place was lost last, and those that are passed over before a frame is searched again.
+  bytesSinceLoss = 0;
+  passBytes = 0;
   /** Frames of this direction may have been missed. */
   hasHoles = false;
 
@@ -77,13 +88,15 @@ export class Http2Connection {
   readonly directions: readonly [Direction, Direction];
   /** Open streams and their calls. */
   readonly streams: Map<number, number> = new Map<number, number>();
-  /** Streams that carry WebSocket. Their calls, the handshakes, are over. */
-  readonly sockets: Map<number, SocketStream> = new Map<number, SocketStream>();
+  /** Streams that carry WebSocket. Their calls, the handshakes, are over. Not to be written to: `addSocket` does. */
+  sockets: Map<number, SocketStream> = NO_SOCKETS;
   /** The highest stream of a client, and of a server. */
   lastStream = 0;
   lastPromise = 0;
+  /** GOAWAY that ended streams. */
+  goaways = 0;
   /** Where frames may be missing: streams that are over, and the numbers up to which all are that are not open (-1: not asked yet). */
-  readonly #over: Set<number> = new Set<number>();
+  #over: Set<number> | null = null;
   #overUpTo = -1;
   #promisesOverUpTo = 0;
   /** Requests that the client took back without an answer. */
@@ -107,6 +120,7 @@ export class Http2Connection {
   /** A stream is over, on a connection of which frames may be missing. */
   noteOver(stream: number, isLate: boolean): void {
     if (this.#overUpTo < 0) this.#beginLoss(isLate);
+    this.#over ??= new Set();
     if (this.#over.size === OVER_MAX) for (const oldest of this.#over) if (this.#over.delete(oldest)) break;
     this.#over.add(stream);
   }
@@ -114,7 +128,12 @@ export class Http2Connection {
   /** Whether a stream that is not open is known to be over, on such a connection. */
   isOver(stream: number, isLate: boolean): boolean {
     if (this.#overUpTo < 0) this.#beginLoss(isLate);
-    return this.#over.has(stream) || stream <= (stream & 1 ? this.#overUpTo : this.#promisesOverUpTo);
+    return this.#over?.has(stream) === true || stream <= (stream & 1 ? this.#overUpTo : this.#promisesOverUpTo);
+  }
+
+  addSocket(stream: number, socket: SocketStream): void {
+    if (this.sockets === NO_SOCKETS) this.sockets = new Map();
+    this.sockets.set(stream, socket);
   }
 
   /** Whether the stream is open. */

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { partsOf, type Turn, wires } from '../../test/support/conversation.ts';
 import { continuation, dataFrame, frame, headers, PREFACE, pushPromise, reset, settingsFrame } from '../../test/support/http2-frames.ts';
-import { type Run, runPipeline, settingsWith } from '../../test/support/run-pipeline.ts';
+import { ACK, ethernet, ipv4, PSH, RST, SYN, tcp } from '../../test/support/packets.ts';
+import { PipelineRun, type Run, runPipeline, START_US, settingsWith } from '../../test/support/run-pipeline.ts';
 
 const get = (path: string): [string, string][] => [
   [':method', 'GET'],
@@ -110,4 +111,31 @@ test('a call that the server pushed says so', () => {
       ['/last', undefined],
     ],
   );
+});
+
+test('more connections than are followed are given up, and told of; one that ends makes room', () => {
+  const run = new PipelineRun({});
+  let timeUs = START_US;
+  const packet = (i: number, flags: number, sequence: number, payload: Buffer): void => {
+    const ports = { sourcePort: 1024 + (i % 50_000), destinationPort: 8080 };
+    const segment = tcp(payload, { ...ports, sequence, acknowledgement: 1, flags });
+    run.push({ data: ethernet(ipv4(segment, { source: `10.0.${Math.floor(i / 50_000)}.1`, destination: '10.9.9.9' })), timeUs: timeUs++ });
+  };
+  const open = (i: number): void => {
+    packet(i, SYN, 1000, Buffer.alloc(0));
+    packet(i, ACK | PSH, 1001, Buffer.concat([PREFACE, settingsFrame()]));
+  };
+  const ask = (i: number): void => packet(i, ACK | PSH, 1001 + PREFACE.length + 9, headers(1, get(`/${i}`)));
+  for (let i = 0; i <= 65_536; i++) open(i);
+  ask(65_535);
+  ask(65_536);
+  packet(0, RST, 1001 + PREFACE.length + 9, Buffer.alloc(0));
+  open(65_537);
+  ask(65_537);
+  const { records, weirds } = run.finish();
+  assert.deepEqual(
+    records.map(({ request }) => request?.target),
+    ['/65535', '/65537'],
+  );
+  assert.equal(weirds['limit.http.http2_connections'], 1);
 });

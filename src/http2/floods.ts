@@ -34,16 +34,21 @@ const UPDATES_PER_DATA = 2;
 const UPDATES_DUE_MAX = 10_000;
 const WINDOW_US = 1_000_000;
 const TOLD = -1;
+const NONE: number[] = [];
 
 export class Floods {
-  /** Frames of the window; TOLD when the flood was told. */
-  readonly #counts: number[] = [0, 0, 0, 0, 0, 0];
-  readonly #sinceUs: number[] = [0, 0, 0, 0, 0, 0];
+  /** Frames of the window; TOLD when the flood was told. Empty until there is one. */
+  #counts: number[] = NONE;
+  #sinceUs: number[] = NONE;
   /** WINDOW_UPDATE frames that the other side has paid for with DATA. */
   #updatesDue = 0;
 
   /** A frame of that kind came. */
   note(kind: number, nowUs: number): void {
+    if (this.#counts === NONE) {
+      this.#counts = MAX.map(() => 0);
+      this.#sinceUs = MAX.map(() => 0);
+    }
     if (this.#counts[kind] === TOLD) return;
     const age = nowUs - this.#sinceUs[kind];
     if (age >= WINDOW_US || age < 0) {

@@ -83,7 +83,8 @@ export const NO_FRAME = 4;
 
 export class FrameReader {
   #phase = HEADER;
-  readonly #header = new Uint8Array(FRAME_HEADER_BYTES);
+  /** Bytes of a frame header that came in parts; made when the first one does. */
+  #header: Uint8Array | null = null;
   #headerBytes = 0;
   /** Bytes of the payload that are still to come. */
   #left = 0;
@@ -121,6 +122,7 @@ export class FrameReader {
 
   /** Part of a frame header came before it was known what it is. */
   prime(at: number, length: number, timeUs: number, sequence: number): void {
+    this.#header ??= new Uint8Array(FRAME_HEADER_BYTES);
     for (let i = 0; i < length; i++) this.#header[i] = B[at + i];
     this.#headerBytes = length;
     this.timeUs = timeUs;
@@ -179,6 +181,7 @@ export class FrameReader {
         return this.#begin(at + FRAME_HEADER_BYTES);
       }
     }
+    this.#header ??= new Uint8Array(FRAME_HEADER_BYTES);
     const h = this.#header;
     let p = at;
     while (p < end && this.#headerBytes < FRAME_HEADER_BYTES) h[this.#headerBytes++] = B[p++];

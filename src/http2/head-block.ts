@@ -63,7 +63,7 @@ let fittingFields = 0;
 function measure(count: number, before: number): number {
   const fieldsMax = h.fieldsMax();
   let total = before;
-  let kept = before > 0 && P.authorityAt >= 0 && !P.hasHost ? 1 : 0;
+  let kept = before > 0 && P.isHost ? 1 : 0;
   isCut = false;
   fittingFields = count;
   for (let i = 0, f = 0; i < count; i++, f += 4) {
@@ -144,7 +144,7 @@ export function keepHead(call: number, side: number, count: number): boolean {
   const textAt = isConnect ? P.authorityAt : P.pathAt;
   let textBytes = textAt < 0 ? 0 : (isConnect ? P.authorityEnd : P.pathEnd) - textAt;
   const methodBytes = P.methodAt < 0 ? 0 : P.methodEnd - P.methodAt;
-  const authority = isRequest && P.authorityAt >= 0 && !P.hasHost ? P.authorityEnd - P.authorityAt : -1;
+  const authority = isRequest && P.isHost ? P.authorityEnd - P.authorityAt : -1;
   let before = 0;
   let isTargetCut = false;
   if (isRequest) {
@@ -217,7 +217,9 @@ export function keepTrailers(call: number, side: number, count: number): void {
   const block = reserve(((length + 3) & ~3) + 8 * (fittingFields + 1));
   if (block === 0) return;
   writeFields(block, t.fieldTable(block, length), 0, block);
+  K[k + C_WEIRDS] |= head.weirds;
   K[k + t.C_HTTP2_WEIRDS] |= malformed;
+  if (isCut) K[k + C_CAUSES] |= t.CUT_AT_LIMIT;
   K[s + t.S_TRAILER] = block;
   K[s + t.S_TRAILER_BYTES] = length;
   K[s + t.S_TRAILER_FIELDS] = writtenFields;

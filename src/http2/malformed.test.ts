@@ -94,6 +94,31 @@ for (const [what, fields, ...weirds] of requests) {
   });
 }
 
+test('an authority and another host: the authority is the host, and both are shown', () => {
+  const [{ host, request }] = asked([...get('/'), ['host', 'evil.example'], ['x-a', 'b']]).records;
+  assert.equal(host, 'shop.example');
+  assert.deepEqual(request?.headers, [
+    ['host', 'shop.example'],
+    ['host', 'evil.example'],
+    ['x-a', 'b'],
+  ]);
+  const [same] = asked([...get('/'), ['host', 'Shop.example:80']]).records;
+  assert.deepEqual([same.host, same.request?.headers], ['shop.example:80', [['host', 'Shop.example:80']]]);
+});
+
+test('trailers that do not all fit are told of', () => {
+  const trailers = (count: number, bytes: number): Field[] => Array.from({ length: count }, (_, i) => [`x-${i}`, 'v'.repeat(bytes)]);
+  for (const [fields, name] of [
+    [trailers(600, 200), 'limit.http.head_bytes'],
+    [trailers(1100, 1), 'limit.http.headers'],
+  ] as const) {
+    const run = replay(client(headers(1, get('/'))), server(headers(1, ok, { end: false }), continuation(1, fields, 16_000, true)));
+    const [{ weirds, causes, response }] = run.records;
+    assert.ok((response?.trailers?.length ?? 0) < fields.length);
+    assert.deepEqual([weirds, causes], [[name], name === 'limit.http.head_bytes' ? ['cut-at-limit'] : undefined]);
+  }
+});
+
 const responses: readonly (readonly [what: string, fields: Field[], ...weirds: string[]])[] = [
   ['no :status', [['x-a', 'b']], 'missing_pseudo'],
   ['no field', [], 'missing_pseudo'],

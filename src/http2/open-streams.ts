@@ -13,7 +13,7 @@ import * as c from '../http/connection.ts';
 import { beginCall, finishCall } from '../http/pairing.ts';
 import { isServer } from '../http/role.ts';
 import * as t from '../http/transaction.ts';
-import { type Http2Connection, RAPID_RESETS, RESET_WAIT_US, RESETS_WAITING_MAX } from './connection.ts';
+import { GOAWAYS_MAX, type Http2Connection, RAPID_RESETS, RESET_WAIT_US, RESETS_WAITING_MAX } from './connection.ts';
 import { closeOldestSocket, closeSockets, socketReset } from './web-sockets.ts';
 
 const NOW = packetTimeUs;
@@ -131,7 +131,8 @@ function finishAsIs(h: Http2Connection, stream: number, call: number, cause: num
 
 /** GOAWAY: the server has not looked at streams beyond `last`, and will not (6.8). */
 export function onGoaway(h: Http2Connection, direction: number, last: number): void {
-  if (!isServer(h.n, direction)) return;
+  if (!isServer(h.n, direction) || last >= h.lastStream || h.goaways === GOAWAYS_MAX) return;
+  h.goaways++;
   for (const [stream, call] of h.streams) {
     if ((stream & 1) === 0 || stream <= last || K[(call << CALL_SHIFT) + C_FLAGS] & HAS_RESPONSE) continue;
     finish(h, stream, call, t.NO_RESPONSE | t.CAUSE_CLOSED);

@@ -61,6 +61,12 @@ class Pseudo {
   /** The first `host`. */
   hostAt = 0;
   hostEnd = 0;
+
+  /** Whether `:authority` is there and no `host` says the same: it stands as the first `host` then (RFC 9113, 8.3.1). */
+  get isHost(): boolean {
+    if (this.authorityAt < 0) return false;
+    return !this.hasHost || !isSameHost(this.authorityAt, this.authorityEnd, this.hostAt, this.hostEnd);
+  }
 }
 export const pseudo: Pseudo = new Pseudo();
 const P = pseudo;
@@ -193,7 +199,7 @@ export function requestWeirds(isWhole: boolean): number {
   if (pathAt >= 0 && isBadPath(pathAt, P.pathEnd)) weirds |= w.BAD_PSEUDO;
   if (authorityAt >= 0) {
     if (m.classesOf(authorityAt, P.authorityEnd) & m.NOT_IN_AUTHORITY) weirds |= w.BAD_PSEUDO;
-    if (P.hasHost && !isSameHost(authorityAt, P.authorityEnd, P.hostAt, P.hostEnd)) weirds |= w.CONFLICTING_HOST;
+    if (P.hasHost && P.isHost) weirds |= w.CONFLICTING_HOST;
   }
   if (seen & STATUS || (P.isExtended && methodAt >= 0 && !connects) || (tunnels && seen & (SCHEME | PATH))) weirds |= w.MISPLACED_PSEUDO;
   const wanted = tunnels ? AUTHORITY : METHOD | SCHEME | PATH;

@@ -14,7 +14,7 @@ import { counter, counts } from '../base/counters.ts';
 import type { Settings } from '../base/settings.ts';
 import { raise, weird } from '../base/weird.ts';
 import * as c from '../http/connection.ts';
-import { isServer, setClient, setKind } from '../http/role.ts';
+import { handOver, isServer, setClient, setKind } from '../http/role.ts';
 import { TAIL_PREFIX_BYTES } from '../http/tail.ts';
 import { type Direction, Http2Connection, NO_PROMISE } from './connection.ts';
 import { RESET_FLOOD } from './floods.ts';
@@ -33,12 +33,16 @@ const { N_KIND, N_SIDE, SIDE_SHIFT, N_FLAGS, X_STATE, X_TAIL, X_TAIL_BYTES, X_SM
 const { HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY, CONTINUATION, END_STREAM, ACK, END_HEADERS, PADDED, HAS_PRIORITY } = f;
 
 const T_SKIPPED = counter('http2.skipped_bytes');
+const W_CONNECTIONS = weird('limit.http.http2_connections');
 const W_FRAME = weird('http.http2.bad_frame');
 const W_RESYNC = weird('http.http2.resynchronised');
 
 const SETTING_BYTES = 6;
 const SETTINGS_HEADER_TABLE_SIZE = 1;
 const SETTINGS_MAX_FRAME_SIZE = 5;
+const PASS_BYTES_A_STREAM = 4;
+/** About 1.6 kB each, beside what they hold. */
+const CONNECTIONS_MAX = 65_536;
 
 /** By the number in X_SMALL of direction 0; 0 is none. */
 let connections: (Http2Connection | undefined)[] = [undefined];
@@ -55,7 +59,14 @@ function of(n: number): Http2Connection | undefined {
   return connections[N[n + N_SIDE + X_SMALL]];
 }
 
-function begin(n: number, flow: number, isLate: boolean): Http2Connection {
+/** Null when there are too many: the connection is left alone. */
+function begin(n: number, flow: number, isLate: boolean): Http2Connection | null {
+  if (free.length === 0 && connections.length > CONNECTIONS_MAX) {
+    raise(W_CONNECTIONS);
+    handOver(n, HTTP2);
+    N[n + N_SIDE + X_SMALL] = 0;
+    return null;
+  }
   setKind(n, HTTP2);
   const h = new Http2Connection(n, flow, isLate);
   takeOver(n, h.directions[0]);
@@ -82,8 +93,7 @@ function takeOver(n: number, d: Direction): void {
 /** A client's preface stands at the next byte of `direction`; what the other side sends are frames. */
 export function beginWithPreface(n: number, flow: number, direction: number): void {
   setClient(n, direction);
-  const { frames } = begin(n, flow, false).directions[direction === 0 ? 0 : 1];
-  frames.expectPreface();
+  begin(n, flow, false)?.directions[direction === 0 ? 0 : 1].frames.expectPreface();
 }
 
 /** A server's first frame stands at the next byte of `direction`, before the client has sent anything. */
@@ -98,12 +108,14 @@ export function beginWithSettings(n: number, flow: number, direction: number): v
 export function beginUpgraded(n: number, flow: number, direction: number, call: number, isCut: boolean): void {
   const client = 1 - direction;
   const h = begin(n, flow, false);
+  if (h === null) return;
   h.directions[client === 0 ? 0 : 1].frames.expectPreface();
-  // What the field HTTP2-Settings sets is not read: the server's encoder may have any size of table.
-  h.directions[direction === 0 ? 0 : 1].table.resize(SIZE_UNKNOWN);
+  // What the field HTTP2-Settings sets is not read: the server's encoder may have any size of table, and frames of any length.
+  const server = h.directions[direction === 0 ? 0 : 1];
+  server.table.resize(SIZE_UNKNOWN);
+  server.frames.frameBytesMax = f.LONGEST_FRAME_BYTES;
   s.openUpgraded(h, call, copyBlock);
   if (!isCut) return;
-  const server = h.directions[direction === 0 ? 0 : 1];
   server.frames.lose();
   framesLost(h, server, direction);
 }
@@ -120,6 +132,7 @@ export function beginInTheMiddle(n: number, flow: number, direction: number, at:
   const p = findFrames(at, end, f.DEFAULT_FRAME_BYTES);
   if (p < 0) return -1;
   const h = begin(n, flow, true);
+  if (h === null) return p;
   for (const d of h.directions) {
     d.table.resize(SIZE_UNKNOWN);
     d.frames.frameBytesMax = f.LONGEST_FRAME_BYTES;
@@ -137,6 +150,7 @@ export function feed(n: number, direction: number, at: number, end: number): voi
   const d = h.directions[direction === 0 ? 0 : 1];
   const frames = d.frames;
   let p = at;
+  d.bytesSinceLoss += end - at;
   while (p < end) {
     if (frames.isLost) {
       p = resynchronise(h, d, p, end);
@@ -170,7 +184,12 @@ function isHeaderType(type: number): boolean {
   return type === HEADERS || type === PUSH_PROMISE || type === CONTINUATION;
 }
 
-function resynchronise(h: Http2Connection, d: Direction, at: number, end: number): number {
+function resynchronise(h: Http2Connection, d: Direction, start: number, end: number): number {
+  const passed = Math.min(d.passBytes, end - start);
+  d.passBytes -= passed;
+  C[T_SKIPPED] += passed;
+  const at = start + passed;
+  if (at === end) return end;
   const p = findFrame(at, end, Math.min(d.frames.frameBytesMax, f.FRAME_BYTES_MAX), h);
   if (p < 0) {
     C[T_SKIPPED] += end - at;
@@ -253,8 +272,9 @@ function settings(h: Http2Connection, d: Direction, direction: number): void {
     if (other.settingsUnderway > 0 && --other.settingsUnderway === 0 && !other.hasHoles) d.table.resize(other.tableBytes);
     return;
   }
+  // Until all are acknowledged, each of them may be the one that the encoder goes by.
+  let largest = d.settingsUnderway === 0 ? d.tableBytes : d.tableBytesMax;
   d.settingsUnderway++;
-  let largest = d.tableBytes;
   for (let p = frames.at; p + SETTING_BYTES <= frames.end; p += SETTING_BYTES) {
     const id = (B[p] << 8) | B[p + 1];
     const value = ((B[p + 2] << 24) | (B[p + 3] << 16) | (B[p + 4] << 8) | B[p + 5]) >>> 0;
@@ -265,6 +285,7 @@ function settings(h: Http2Connection, d: Direction, direction: number): void {
       if (value > other.frames.frameBytesMax) other.frames.frameBytesMax = value;
     }
   }
+  d.tableBytesMax = largest;
   if (!d.hasHoles) other.table.resize(Math.min(largest, 0x7fffffff));
 }
 
@@ -277,6 +298,9 @@ function framesLost(h: Http2Connection, d: Direction, direction: number): void {
   const other = h.directions[direction === 0 ? 1 : 0];
   other.table.resize(SIZE_UNKNOWN);
   other.frames.frameBytesMax = f.LONGEST_FRAME_BYTES;
+  // Each open stream is looked at: who loses its place again and again passes over so many bytes that this stays cheap.
+  d.passBytes = Math.max(0, PASS_BYTES_A_STREAM * (h.streams.size + h.sockets.size) - d.bytesSinceLoss);
+  d.bytesSinceLoss = 0;
   s.onFramesLost(h, direction);
 }
 

@@ -154,10 +154,11 @@ function isFieldWhole(first: number, stop: number, end: number): boolean {
   return first + 1 >= end || first + 2 + (B[first + 1] & 0x7f) <= stop;
 }
 
-/** Whether the frames from `at` on end where the bytes end. */
+/** Whether the frames from `at` on end where the bytes end, and are not more than are looked at. */
 function endsExactly(at: number, end: number): boolean {
   let p = at;
-  while (end - p >= FRAME_HEADER_BYTES) p += FRAME_HEADER_BYTES + ((B[p] << 16) | (B[p + 1] << 8) | B[p + 2]);
+  for (let i = 0; i < MORE_THAN_ENOUGH && end - p >= FRAME_HEADER_BYTES; i++)
+    p += FRAME_HEADER_BYTES + ((B[p] << 16) | (B[p + 1] << 8) | B[p + 2]);
   return p === end;
 }
 

@@ -71,6 +71,49 @@ test('the end of the connection finishes what is under way', () => {
   ]);
 });
 
+test('SETTINGS that are not acknowledged yet: the header table may have any of their sizes', () => {
+  const resized = Buffer.concat([Buffer.from([0x3f, 0xe1, 0x0f]), headers(1, get('/one')).subarray(9)]);
+  const run = runPipeline(
+    packets([
+      client(PREFACE, settingsFrame()),
+      server(settingsFrame([[1, 0]]), settingsFrame([[4, 65_535]])),
+      client(frame(1, 5, 1, resized)),
+      client(settingsFrame([], true), settingsFrame([], true)),
+      server(settingsFrame([], true), headers(1, ok, { end: true })),
+    ]),
+  );
+  assert.deepEqual([brief(run), run.weirds], [[['/one', 200, '']], {}]);
+});
+
+/** Processor time that the frames take on a connection with so many streams open, milliseconds. */
+function cpuMs(streams: number, isServer: boolean, frames: Buffer): number {
+  const opened = Array.from({ length: streams }, (_, i) => headers(2 * i + 1, get('/'), { end: false }));
+  const all = packets([...opening, client(...opened), { fromServer: isServer, bytes: frames }], 'open');
+  const before = process.threadCpuUsage();
+  const run = runPipeline(all);
+  const { user, system } = process.threadCpuUsage(before);
+  assert.equal(run.records.length, streams);
+  return (user + system) / 1000;
+}
+
+test('GOAWAY, and a place that is lost again and again, cost no more for many open streams', () => {
+  const ping = frame(6, 0, 0, Buffer.alloc(8));
+  const lost = Buffer.concat(
+    Array.from({ length: 8000 }, () => [frame(200, 255, 7, Buffer.alloc(0)).fill(255, 0, 3), ping, ping, ping]).flat(),
+  );
+  const goaways = Buffer.concat(Array.from({ length: 20_000 }, (_, i) => goaway(i % 2 === 0 ? 0x7fffffff : 8000, 0)));
+  const pings = Buffer.concat(Array.from({ length: 20_000 }, () => ping));
+  cpuMs(4000, true, pings);
+  const plain = cpuMs(4000, true, pings);
+  for (const [isServer, frames] of [
+    [true, goaways],
+    [false, lost],
+  ] as const) {
+    const took = cpuMs(4000, isServer, frames);
+    assert.ok(took < 4 * plain + 50, `${took} ms against ${plain} ms of as many PING frames`);
+  }
+});
+
 test('GOAWAY: what the server did not look at has no answer', () => {
   const run = replay([client(headers(1, get('/a')), headers(3, get('/b'))), server(goaway(1, 0)), server(headers(1, ok, { end: true }))]);
   assert.deepEqual(brief(run), [

@@ -57,6 +57,25 @@ test('a hole in the head of the 101: the frames behind it are found', () => {
   }
 });
 
+test('frames as long as HTTP2-Settings allowed, before the preface says so', () => {
+  const run = new PipelineRun({ everyPacket: true });
+  const turns = talk(0);
+  const long = dataFrame(1, 'x'.repeat(30_000), true);
+  turns[1] = { ...turns[1], bytes: Buffer.concat([turns[1].bytes, headers(1, ok, { end: false }), long]) };
+  turns.splice(3, 1);
+  for (const wire of wires(partsOf({ turns, calls: [], end: 'client-fin' }, everyBytes(1400)))) run.push(wire);
+  const got = run.finish();
+  assert.deepEqual(
+    got.records.map(({ response, causes }) => [response?.status, response?.body.bytes, causes]),
+    [
+      [101, 0, undefined],
+      [200, 30_000, undefined],
+      [200, 6, undefined],
+    ],
+  );
+  assert.deepEqual(got.weirds, {});
+});
+
 test('a head of the 101 that is longer than the limit: the frames behind it are read', () => {
   for (const isReversed of [false, true]) {
     for (const bytes of [64, 1400]) {

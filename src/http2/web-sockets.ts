@@ -36,7 +36,7 @@ export function answerSocket(h: Http2Connection, stream: number, call: number, s
   K[k + t.C_SOCKET] = 0;
   if (status < 200 || status > 299 || K[k + t.C_FLAGS] & t.REQUEST_DONE) return false;
   const socket = beginSocket(call, isUnread, fieldList, count);
-  h.sockets.set(stream, { socket, ended: 0 });
+  h.addSocket(stream, { socket, ended: 0 });
   // What the client sent before the answer was counted as a body.
   const d = (call << 5) + t.D_REQUEST;
   if (socket !== 0 && (D[d + t.D_BODY] > 0 || K[k + t.C_FLAGS] & (t.REQUEST_STOPPED | t.DOUBTFUL))) losePlace(socket);
