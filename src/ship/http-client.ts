@@ -3,12 +3,15 @@
  * HTTP/1.1 or 2 as TLS agrees upon, proxies, time limits. One client speaks to one host.
  *
  * Redirects are never followed: credentials and data go where the configuration says, or nowhere. Of an answer only the
- * first part is read (64 KiB unless told otherwise), the rest is not waited for.
+ * first part is read (64 KiB unless told otherwise), the rest is not waited for. No content coding is asked for; one that
+ * comes all the same is taken off, and so much of what it gives is read again.
  */
+import type { Transform } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { constants, gzip } from 'node:zlib';
+import * as zlib from 'node:zlib';
 import { Pool } from 'undici';
+import { codeOf } from '../base/errors.ts';
 import type { TlsSettings } from '../base/settings.ts';
 import { Connector } from './connector.ts';
 import { blocked, type Failure, FailureError } from './failure.ts';
@@ -49,6 +52,8 @@ export interface HttpReply extends Answer {
   readonly body: Uint8Array;
   /** The body was longer than what was read of it. */
   readonly isCut: boolean;
+  /** The body is as it came: its content coding is not known, or it is not whole in it. */
+  readonly isCoded: boolean;
 }
 
 /** Clocks of others, by the Date fields of their answers; shared by what serves one sink. */
@@ -68,11 +73,17 @@ const CONNECT_SHARE_MAX = 0.8;
 /** Between the 5 s of some servers, which announce it, and the 60 s of load balancers, which do not. */
 const KEEP_ALIVE_MS = 30_000;
 
-const gzipAsync = promisify(gzip);
+/** What undici says to the requests that wait for a connection of HTTP/2 which lets none through. */
+const NO_STREAM = 'UND_ERR_HEADERS_TIMEOUT';
+/** A window of zstd: 8 MiB, as RFC 9659 has it. */
+const ZSTD_WINDOW_LOG_MAX = 23;
+const CODINGS_MAX = 4;
+
+const gzipAsync = promisify(zlib.gzip);
 
 /** Level 1: three quarters of what level 6 saves, at a quarter of its time. On a thread of libuv's pool. */
 export async function compress(body: Uint8Array): Promise<Uint8Array> {
-  return await gzipAsync(body, { level: constants.Z_BEST_SPEED });
+  return await gzipAsync(body, { level: zlib.constants.Z_BEST_SPEED });
 }
 
 export class HttpClient {
@@ -125,7 +136,7 @@ export class HttpClient {
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       const pool = this.#open();
-      const response = await pool.request({
+      const asked = pool.request({
         method: request.method,
         ...this.#target(request),
         body: request.body,
@@ -133,17 +144,12 @@ export class HttpClient {
         headersTimeout: 0,
         bodyTimeout: 0,
       });
+      const response = await untilAborted(asked, controller.signal);
       phase = 'body';
-      const chunks: Uint8Array[] = [];
-      let room = request.replyBytesMax ?? REPLY_BYTES_MAX;
-      let isCut = false;
-      for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-        chunks.push(chunk.length > room ? chunk.subarray(0, room) : chunk);
-        isCut = chunk.length > room;
-        room -= chunk.length;
-        if (isCut) break;
-      }
-      const reply = new Reply(response.statusCode, response.headers, Buffer.concat(chunks), isCut);
+      const bytesMax = request.replyBytesMax ?? REPLY_BYTES_MAX;
+      const sent = await readUpTo(response.body, bytesMax);
+      const plain = await decoded(sent, String(response.headers['content-encoding'] ?? ''), bytesMax);
+      const reply = new Reply(response.statusCode, response.headers, plain ?? sent, plain === null);
       // Only a proxy says so: where it passes requests on, in the place of the other side.
       if (reply.status === 407 && this.#proxy !== null && this.#isForwarded()) return proxyRefused(this.#proxy.whom);
       clocks.note(reply.header('date'), this.whom.place);
@@ -153,7 +159,8 @@ export class HttpClient {
       if (controller.signal.aborted) return connectionFailure(controller.signal.reason, this.whom, clocks.skew);
       // What TLS says of it may come a moment behind the end of the connection.
       await setImmediate();
-      return connectionFailure(this.#connector?.faultSince(startedMs) ?? error, this.whom, clocks.skew);
+      const late = codeOf(error) === NO_STREAM ? new TooLate(phase, requestTimeoutMs) : null;
+      return connectionFailure(late ?? this.#connector?.faultSince(startedMs) ?? error, this.whom, clocks.skew);
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
@@ -207,6 +214,8 @@ export class HttpClient {
       allowH2: http2,
       keepAliveTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: REPLY_BYTES_MAX,
+      // Requests have their own limit; this one is for a connection of HTTP/2 that lets none through. It is given up then.
+      headersTimeout: requestTimeoutMs,
       connect: (_options, callback) => {
         connector.connect().then(
           (socket) => callback(null, socket),
@@ -222,8 +231,9 @@ export class HttpClient {
     return this.#proxy !== null && this.#options.url.protocol === 'http:';
   }
 
-  #target({ url, headers }: HttpRequest): { path: string; headers: Record<string, string> } {
+  #target({ url, headers: given }: HttpRequest): { path: string; headers: Record<string, string> } {
     const path = `${url.pathname}${url.search}`;
+    const headers = { 'accept-encoding': 'identity', ...given };
     if (!this.#isForwarded()) return { path, headers };
     const authorization = this.#proxy?.authorization() ?? '';
     const credentials: Record<string, string> = authorization === '' ? {} : { 'proxy-authorization': authorization };
@@ -239,18 +249,90 @@ export class HttpClient {
   }
 }
 
+/** The first part of a body. */
+interface Part {
+  readonly bytes: Uint8Array;
+  /** There is more. */
+  readonly isCut: boolean;
+}
+
+async function readUpTo(source: AsyncIterable<Uint8Array>, bytesMax: number): Promise<Part> {
+  const chunks: Uint8Array[] = [];
+  let room = bytesMax;
+  for await (const chunk of source) {
+    chunks.push(chunk.length > room ? chunk.subarray(0, room) : chunk);
+    room -= chunk.length;
+    if (room < 0) break;
+  }
+  return { bytes: Buffer.concat(chunks), isCut: room < 0 };
+}
+
+/** Takes the codings of Content-Encoding off, the last first (RFC 9110, section 8.4). null: not known, or broken. */
+async function decoded(part: Part, contentEncoding: string, bytesMax: number): Promise<Part | null> {
+  const codings = contentEncoding.toLowerCase().split(/[\s,]+/);
+  let plain = part;
+  for (const coding of codings.filter((name) => name !== '' && name !== 'identity').reverse()) {
+    if (plain.bytes.length === 0) break;
+    const decoder = codings.length > CODINGS_MAX ? null : decoderOf(coding, plain);
+    if (decoder === null) return null;
+    try {
+      decoder.end(plain.bytes);
+      const inner = await readUpTo(decoder, bytesMax);
+      // Nothing of it could be unpacked: that it is empty is not said.
+      if (plain.isCut && inner.bytes.length === 0) return null;
+      plain = { bytes: inner.bytes, isCut: inner.isCut || plain.isCut };
+    } catch {
+      return null;
+    }
+  }
+  return plain;
+}
+
+/** It streams, so that it unpacks no more than is read of it. What is cut is unpacked as far as it goes. */
+function decoderOf(coding: string, { bytes, isCut }: Part): Transform | null {
+  const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush, ZSTD_d_windowLogMax } = zlib.constants;
+  const zlibOptions = isCut ? { finishFlush: Z_SYNC_FLUSH } : {};
+  switch (coding) {
+    case 'gzip':
+    case 'x-gzip':
+      return zlib.createGunzip(zlibOptions);
+    case 'deflate':
+      // Some leave the zlib header out (RFC 9110, section 8.4.1.2).
+      return (bytes[0] & 0x0f) === 8 ? zlib.createInflate(zlibOptions) : zlib.createInflateRaw(zlibOptions);
+    case 'br':
+      return zlib.createBrotliDecompress(isCut ? { finishFlush: BROTLI_OPERATION_FLUSH } : {});
+    case 'zstd':
+      return zlib.createZstdDecompress({
+        params: { [ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
+        ...(isCut ? { finishFlush: ZSTD_e_flush } : {}),
+      });
+    default:
+      return null;
+  }
+}
+
+/** An aborted request that undici still holds in a queue ends only when its turn comes. */
+async function untilAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
+  const end = new Promise<never>((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  return await Promise.race([asked, end]);
+}
+
 class Reply implements HttpReply {
   readonly type = 'reply';
   readonly status: number;
   readonly body: Uint8Array;
   readonly isCut: boolean;
+  readonly isCoded: boolean;
   readonly #headers: Readonly<Record<string, string | string[] | undefined>>;
 
-  constructor(status: number, headers: Readonly<Record<string, string | string[] | undefined>>, body: Uint8Array, isCut: boolean) {
+  constructor(status: number, headers: Readonly<Record<string, string | string[] | undefined>>, { bytes, isCut }: Part, isCoded: boolean) {
     this.status = status;
     this.#headers = headers;
-    this.body = body;
+    this.body = bytes;
     this.isCut = isCut;
+    this.isCoded = isCoded;
   }
 
   header(name: string): string {

@@ -71,10 +71,7 @@ export async function requestToken(settings: OAuth2Settings, http: HttpClient, c
         const answer = await http.request({ method: 'POST', url: new URL(target), headers, body: Buffer.from(String(body)), signal });
         if (answer.type !== 'reply') throw new FailureError(answer);
         reply = answer;
-        return new Response(new Uint8Array(answer.body), {
-          status: answer.status,
-          headers: { 'content-type': answer.header('content-type') },
-        });
+        return tokenResponse(answer);
       },
     });
     const failure = reply === null ? null : refusal(reply, url, http, clocks);
@@ -88,6 +85,34 @@ export async function requestToken(settings: OAuth2Settings, http: HttpClient, c
     if (error instanceof FailureError) throw error;
     throw new FailureError(reply === null ? connectionFailure(error, http.whom, clocks.skew) : notAToken(http));
   }
+}
+
+/**
+ * What counts of an answer, as RFC 6749, section 5.1, has it. End-points answer 201, leave token_type out, write null for what
+ * they do not have, and give members that are of no use here: none of that makes the token a worse one.
+ */
+function tokenResponse(reply: HttpReply): Response {
+  const { status, body } = reply;
+  const answer = status === 200 || status === 201 ? parsed(body) : null;
+  if (answer === null) return new Response(new Uint8Array(body), { status, headers: { 'content-type': reply.header('content-type') } });
+  const { access_token, token_type, expires_in } = answer;
+  return Response.json({ access_token, token_type: token_type ?? 'bearer', expires_in: usableSeconds(expires_in) });
+}
+
+/** null: it is no object. */
+function parsed(body: Uint8Array): Readonly<Record<string, unknown>> | null {
+  try {
+    const answer: unknown = JSON.parse(new TextDecoder().decode(body));
+    return typeof answer === 'object' && answer !== null ? (answer as Readonly<Record<string, unknown>>) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** undefined: the life of the token is not known. */
+function usableSeconds(life: unknown): number | undefined {
+  const seconds = typeof life === 'string' && /^\d+(\.\d+)?$/.test(life.trim()) ? Number(life) : life;
+  return typeof seconds === 'number' && seconds > 0 && Number.isFinite(seconds * 1000) ? seconds : undefined;
 }
 
 /** null: the answer should be a token. */

@@ -184,6 +184,50 @@ test('what a token end-point answers is told apart', async () => {
   }
 });
 
+test('a token is taken whatever else its answer says, or leaves out', async () => {
+  const answers: readonly (readonly [body: object, renewedAfterMs: number])[] = [
+    [{ access_token: 'a' }, 8000],
+    [{ access_token: 'a', token_type: null }, 8000],
+    [{ access_token: 'a', token_type: 'BEARER', expires_in: 100 }, 80_000],
+    [{ access_token: 'a', token_type: 'Bearer', expires_in: '100' }, 80_000],
+    ...[null, '', '-1', -1, 'an hour', '2027-01-01T00:00:00Z', [3600], true, 0].map((life): readonly [object, number] => [
+      { access_token: 'a', token_type: 'Bearer', expires_in: life },
+      8000,
+    ]),
+    [{ access_token: 'a', token_type: 'Bearer', scope: null, refresh_token: null, id_token: null, expires_in: 100 }, 80_000],
+    [{ access_token: 'a', token_type: 'Bearer', scope: ['calls:write'], id_token: 'x', refresh_token: 5, expires_in: 100 }, 80_000],
+  ];
+  for (const status of [200, 201]) {
+    const [edge, source] = await openBoth({}, {}, { defaultLifeMs: 10_000 });
+    for (const [body, renewedAfterMs] of answers) {
+      source.refresh();
+      nowMs = 0;
+      edge.scriptTokens({ status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+      assert.equal(await shortlyToken(source), 'token', JSON.stringify(body));
+      assert.equal(source.lifeMs, renewedAfterMs / 0.8, JSON.stringify(body));
+    }
+  }
+});
+
+test('without a token that can be sent there is none', async () => {
+  const [edge, source] = await openBoth();
+  const bodies = [
+    '{}',
+    '[]',
+    'null',
+    '',
+    '{"access_token":null,"token_type":"Bearer"}',
+    '{"access_token":"","token_type":"Bearer"}',
+    '{"access_token":5,"token_type":"Bearer"}',
+    '{"access_token":"a","token_type":"mac"}',
+    '{"access_token":"a","token_type":7}',
+  ];
+  for (const body of bodies) {
+    edge.scriptTokens({ status: 200, headers: { 'content-type': 'application/json' }, body });
+    assert.equal(await shortlyToken(source), 'blocked token-invalid', body);
+  }
+});
+
 test('refused while the clock is off: the clock is named', async () => {
   const [edge, source] = await openBoth();
   edge.clockAheadMs = -3 * 60_000;

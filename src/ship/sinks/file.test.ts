@@ -182,6 +182,41 @@ for (const format of allFormats) {
   });
 }
 
+test('rotation deletes its own files only, whatever others are called', async (t) => {
+  const folder = newFolder(t);
+  const path = join(folder, 'calls.jsonl');
+  const foreign = ['calls.jsonl.20250101', 'calls.jsonl.99', 'calls.jsonl.7', 'calls.jsonl.old', 'calls.jsonl.2.gz'];
+  for (const name of foreign) writeFileSync(join(folder, name), 'mine');
+  const sink = sinkOf(path, 'jsonl', { rotateBytes: 1, filesMax: 5 });
+  for (let i = 0; i < 12; i++) assert.equal(codeOf(await sink.send(batchOf('jsonl', [i]), never)), 'delivered');
+  await sink.close();
+  for (const name of foreign) assert.equal(readFileSync(join(folder, name), 'utf8'), 'mine', name);
+  const own = ['calls.jsonl', 'calls.jsonl.1', 'calls.jsonl.2', 'calls.jsonl.3', 'calls.jsonl.4'];
+  assert.deepEqual(readdirSync(folder).sort(), [...own, ...foreign].sort());
+  assert.deepEqual(
+    own.map((name) => read(join(folder, name), 'jsonl')),
+    [[11], [10], [9], [8], [7]],
+  );
+});
+
+test('a lower filesMax takes effect with the next rotation, up to the first number that is free', async (t) => {
+  const folder = newFolder(t);
+  const path = join(folder, 'calls');
+  const many = sinkOf(path, 'jsonl', { rotateBytes: 1, filesMax: 8 });
+  for (let i = 0; i < 10; i++) await many.send(batchOf('jsonl', [i]), never);
+  await many.close();
+  writeFileSync(`${path}.9`, 'mine');
+  const few = sinkOf(path, 'jsonl', { rotateBytes: 1, filesMax: 3 });
+  await few.send(batchOf('jsonl', [10]), never);
+  assert.deepEqual(readdirSync(folder).sort(), ['calls', 'calls.1', 'calls.2', 'calls.9']);
+  await few.close();
+  const one = sinkOf(path, 'jsonl', { rotateBytes: 1, filesMax: 1 });
+  await one.send(batchOf('jsonl', [11]), never);
+  await one.close();
+  assert.deepEqual(readdirSync(folder).sort(), ['calls', 'calls.9']);
+  assert.deepEqual(read(path, 'jsonl'), [11]);
+});
+
 test('rotated by the clock, in whole hours', async (t) => {
   const folder = newFolder(t);
   const path = join(folder, 'calls');

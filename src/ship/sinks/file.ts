@@ -13,11 +13,12 @@
  *
  * A file is rotated before a batch would take it beyond `rotateBytes`, and at the end of a period of `rotateHours`, counted
  * from 1970 in UTC, also when nothing comes; the next one is begun by the next batch. It is not compressed: other programs
- * read it. When somebody else moves, deletes or empties it, that is noticed before the next batch, or at once with `reload`.
+ * read it. Numbers that do not follow directly on its own are somebody else's, and stay. When somebody else moves, deletes or
+ * empties it, that is noticed before the next batch, or at once with `reload`.
  */
 import { constants, type Stats } from 'node:fs';
-import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { codeOf } from '../../base/errors.ts';
 import type { FileSinkSettings } from '../../base/settings.ts';
 import type { Batch } from '../batch.ts';
@@ -239,12 +240,17 @@ export class FileSink implements Sink {
       for (let n = free - 1; n >= 1; n--) await rename(`${path}.${n}`, `${path}.${n + 1}`);
       await rename(path, `${path}.1`);
     }
-    const prefix = `${basename(path)}.`;
-    for (const name of await readdir(dirname(path))) {
-      const n = name.startsWith(prefix) ? /^[1-9][0-9]*$/.exec(name.slice(prefix.length))?.[0] : undefined;
-      if (n !== undefined && Number(n) > oldMax) await rm(join(dirname(path), name), { force: true });
-    }
+    await this.#deleteBehind(oldMax);
     await syncFolder(path);
+  }
+
+  /** What a lower `filesMax` left: the numbers directly behind, up to the first that is free. Others may have such names too. */
+  async #deleteBehind(oldMax: number): Promise<void> {
+    const { path } = this.#options;
+    if (oldMax > 0 && (await statOf(`${path}.${oldMax}`)) === null) return;
+    let end = oldMax + 1;
+    while ((await statOf(`${path}.${end}`))?.isFile() === true) end++;
+    for (let n = end - 1; n > oldMax; n--) await rm(`${path}.${n}`, { force: true });
   }
 }
 

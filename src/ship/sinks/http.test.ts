@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import { createSecureServer, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeServerCertificate } from '../../../test/support/certificates.ts';
 import { Edge, type EdgeAnswer, type EdgeOptions } from '../../../test/support/edge.ts';
 import { SensorError } from '../../base/errors.ts';
 import type { HttpSinkSettings } from '../../base/settings.ts';
@@ -91,6 +95,7 @@ test('header fields: those of the delivery, and templates', async () => {
   assert.equal(sent['content-type'], 'application/x-ndjson');
   assert.equal(sent['content-encoding'], 'gzip');
   assert.equal(sent['user-agent'], 'earshot/1.2.3');
+  assert.equal(sent['accept-encoding'], 'identity');
   assert.equal(sent.authorization, undefined);
 });
 
@@ -403,6 +408,48 @@ test('send ends when it is aborted, and does not throw', async () => {
   setTimeout(() => controller.abort(), 50);
   assert.equal(shortly(await sending), 'retry aborted');
   assert.equal(shortly(await sink.send(makeBatch('a'), controller.signal)), 'retry aborted');
+});
+
+test('a time limit holds while HTTP/2 lets no request through, and also a stop', async () => {
+  const edge = await openEdge();
+  let streamsMax = 0;
+  const { certificate, key } = makeServerCertificate('good', edge.authority);
+  const sessions = new Set<ServerHttp2Session>();
+  const server = createSecureServer({ cert: certificate, key });
+  server.on('session', (session) => {
+    sessions.add(session.on('error', () => undefined));
+    session.settings({ maxConcurrentStreams: streamsMax });
+  });
+  server.on('stream', (stream) => {
+    stream.on('error', () => undefined);
+    stream.resume().on('end', () => {
+      stream.respond({ ':status': 200 });
+      stream.end();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
+  open.push({
+    close: async () => {
+      for (const session of sessions) session.destroy();
+      server.close();
+    },
+  });
+  const url = `https://localhost:${(server.address() as AddressInfo).port}/records`;
+  const sink = createHttpSink('platform', sinkSettings(url, edge.caFile, { http2: true, requestTimeoutMs: 400 }), sinkContext());
+  open.push(sink);
+  const sentAtMs = performance.now();
+  const first = sink.send(makeBatch('a'), never);
+  await sleep(200);
+  const outcomes = await Promise.all([first, ...['b', 'c'].map((id) => sink.send(makeBatch(id), never))]);
+  assert.deepEqual(outcomes.map(shortly), Array(3).fill('retry answer-timeout'));
+  assert.ok(performance.now() - sentAtMs < 3000);
+  const controller = new AbortController();
+  const sending = sink.send(makeBatch('d'), controller.signal);
+  setTimeout(() => controller.abort(), 50);
+  assert.equal(shortly(await sending), 'retry aborted');
+  streamsMax = 100;
+  const until = performance.now() + 5000;
+  while (shortly(await sink.send(makeBatch('e'), never)) !== 'delivered') assert.ok(performance.now() < until, 'it goes on by itself');
 });
 
 test('settings that contradict themselves are refused at once', () => {
