@@ -46,7 +46,7 @@ test('names of sensitive things, as programs write them', () => {
 
 test('names that only sound like them', () => {
   const names =
-    'shipping pageToken next_page_token token_type tokens max_tokens tokenizer passage compass spinner opinion productId orderId city ' +
+    'shipping pageToken next_page_token token_type max_tokens_to_sample tokens_used tokenizer passage compass spinner opinion productId orderId city ' +
     'country company status expires createdAt card cardType sessionCount duration accountId author signature key code state nonce ' +
     'hasPassword phoneModel emailVerified streetView secretName side zipped firstName';
   for (const name of names.split(' ')) assert.equal(ruleOf(name), '', name);

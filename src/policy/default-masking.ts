@@ -76,8 +76,8 @@ export const shippedRules: readonly ShippedRule[] = [
   byName(
     'password',
     'Passwords, PINs, one-time codes, answers to security questions.',
-    'password passwd passphrase passcode passwort pwd =pass =pw =pin pin-code pin-number otp one-time-password one-time-code totp ' +
-      'mfa-code two-factor-code 2fa-code verification-code recovery-code backup-code security-answer secret-answer',
+    'password passwd passphrase passcode passwort pwd =pass =pass1 =pass2 db-pass smtp-pass user-pass =pw db-pw =pin =pins pin-code ' +
+      'pin-number new-pin old-pin current-pin confirm-pin user-pin otp one-time-password one-time-code totp mfa-code two-factor-code 2fa-code verification-code recovery-code backup-code security-answer secret-answer',
     { not: 'has-password password-hint password-reset-url' },
   ),
   byName(
@@ -98,13 +98,15 @@ export const shippedRules: readonly ShippedRule[] = [
     'token access-tokens refresh-tokens jwt assertion saml-response saml-request relay-state authorization-code auth-code code-verifier ' +
       'device-code user-code magic-link',
     {
-      not: 'token-endpoint token-url token-name token-limit page-token next-token previous-token continuation-token cursor-token',
+      not:
+        'token-endpoint token-url token-name token-limit page-token next-token previous-token continuation-token cursor-token ratelimit ' +
+        'rate-limit',
     },
   ),
   byName(
     'access-key',
     'API keys by the name that they stand under.',
-    'api-key api-keys app-key application-key subscription-key access-key access-key-id auth-key functions-key license-key consumer-key ' +
+    'api-key api-keys rapidapi-key app-key application-key subscription-key access-key access-key-id auth-key functions-key license-key consumer-key ' +
       'account-key storage-key',
     { as: 'api-key' },
   ),
@@ -145,7 +147,7 @@ export const shippedRules: readonly ShippedRule[] = [
   byName(
     'identity-number',
     'Numbers of persons that a state gave, and of their papers, by name.',
-    'ssn social-security national-id national-insurance =nino tax-id tax-number =tin itin =sin passport-number passport-no =passport ' +
+    'ssn social-security national-id national-insurance =nino tax-id tax-number =tin itin =sin passport-number passport-no =passport =passports ' +
       'driver-license drivers-license driver-licence driving-licence driving-license licence-number license-number identity-number ' +
       'identity-card id-card id-number personal-number personnummer personal-id aadhaar aadhar =cpf =dni =nif =nie =bsn =pesel curp ' +
       'steuer-id codice-fiscale nhs-number medicare-number insurance-number',
@@ -155,7 +157,7 @@ export const shippedRules: readonly ShippedRule[] = [
   byName(
     'phone-number',
     'Phone numbers by name, also in national form.',
-    'phone telephone =tel mobile-number mobile-no cell-number cell-phone fax msisdn',
+    'phone telephone =tel =tels mobile-number mobile-no cell-number cell-phone fax msisdn',
     { not: 'phone-model phone-country phone-os', as: 'phone' },
   ),
   byName('email-address', 'E-mail addresses by name, also those that are no valid ones.', 'email emails email-address =mail', {
@@ -166,7 +168,7 @@ export const shippedRules: readonly ShippedRule[] = [
     'postal-address',
     'Street and postal code. Town and country stay.',
     'street street-address address-line addr-line postal-address home-address mailing-address =address1 =address2 postal-code post-code ' +
-      'zip-code =zip house-number',
+      'zip-code =zip =zips house-number',
     { not: 'street-view' },
   ),
   {

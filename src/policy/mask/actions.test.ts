@@ -200,6 +200,15 @@ test('jwt-claims: what a token says about somebody goes, what it says about itse
   assert.equal(masked('jwt', `Bearer%20${token(header, claims)}`, URL_PATH), `Bearer%20${result}`);
 });
 
+test('jwt-claims: tokens of base64, with padding', () => {
+  const coded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64');
+  const odd = `${coded({ alg: 'HS256', t: 11 })}.${coded({ iss: 'a', sub: '???>>>~~~' })}=.c2ln+/==`;
+  assert.deepEqual(claimsOf(masked('jwt', odd)), [
+    { alg: 'HS256', t: 0 },
+    { iss: 'a', sub: '*jwt*' },
+  ]);
+});
+
 test('jwt-claims: other credentials keep their scheme', () => {
   for (const [value, wanted] of [
     ['Bearer abc.def', 'Bearer *jwt*'],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import fc from 'fast-check';
 import { bytes } from '../../base/arena.ts';
+import { defaultMasking } from '../default-masking.ts';
 import { detectorNames } from '../spec.ts';
 import { detect, found } from './detect.ts';
 import { AT, detectors, findAll, findIn, findings, isFound, rule, underName, useRules } from './detect-testing.ts';
@@ -385,14 +386,14 @@ test('secrets in text: the value of a name that a rule masks, under that rule', 
     ['{"password": "hunter2", "a": 1}', 'hunter2'],
     ["{'api_key':'ab cd'}", 'ab cd'],
     ['{\\"password\\":\\"hun\\",', 'hun'],
-    ['user[password]=hunter2&x', 'hunter2'],
+    ['user[password]=hunter2&x=1', 'hunter2'],
     [':api_key=>"abc"', 'abc'],
     ['token := abc;', 'abc'],
     ['?a=1&token=abc%20d&b=2', 'abc%20d'],
     ['Authorization: Bearer x', 'Bearer x'],
-    ['Authorization: Digest username="u", uri="/"\nHost: x', 'Digest username='],
+    ['Authorization: Digest username="u", uri="/"\nHost: x', 'Digest username="u", uri="/"'],
     ['Set-Cookie: a=b; Path=/\r\nDate: x', 'a=b; Path=/'],
-    ['token: Bearer abc def', 'Bearer abc'],
+    ['the token: Bearer abc def', 'Bearer abc'],
     ['<password>hunter2</password>', 'hunter2'],
     ['<s:Password Type="text">hunter2</s:Password>', 'hunter2'],
     ['"token": ["a", "b"], "c"', '["a", "b"]'],
@@ -414,6 +415,132 @@ test('secrets in text: the value of a name that a rule masks, under that rule', 
     'at 10:20:30',
   ])
     assert.deepEqual(findings(text), [], text);
+});
+
+test('secrets in text: where the name begins its line, the value is all of it', () => {
+  useRules(everything);
+  for (const c of ',;&)]}<>|"\'`')
+    for (const value of [`Xk9${c}hunter2`, `${'>`"\''.includes(c) ? 'X' : ''}${c}hunter2`])
+      for (const before of ['', 'a\n', 'a\r\n  ', '- ', 'export ', '\texport ', '# ', 'ENV ', '> '])
+        assert.deepEqual(findings(`${before}DB_PASSWORD=${value}\nx`), [`secrets:${value}`], before + value);
+  for (const [text, secret] of [
+    ['user: a\npassword: correct horse staple\nb: 1', 'correct horse staple'],
+    ['- "DB_PASSWORD=a,b c"\n- x', 'a,b c'],
+    ["  - 'password=a,b \\'c' d", "a,b \\'c"],
+    ['  password: abc,', 'abc'],
+    ['  "password": 1234, "a": 2', '1234'],
+    ['password=true blue', 'true blue'],
+    ['\u2022 password: a b', 'a b'],
+    ['the "password=a,b c" is', 'a,b c'],
+    ['{\\"a\\":1,\\"b\\":\\"password=a,b c\\",\\"d\\":2}', 'a,b c'],
+    ['pin: [1] hunter2', '[1] hunter2'],
+  ])
+    assert.deepEqual(findings(text), [`secrets:${secret}`], text);
+  for (const text of ['password: true', 'password: null, # none', '  token: null,', 'token=;', 'password: false // yet', 'password:\nx'])
+    assert.deepEqual(findings(text), [], text);
+});
+
+test('secrets in text: signs in a value, and before it', () => {
+  useRules(everything);
+  for (const c of ',;&)]}<>|"\'`') assert.deepEqual(findings(`failed for a password=Xk9${c}hunter2 end`), [`secrets:Xk9${c}hunter2`], c);
+  for (const c of ',;&)]}<|') assert.deepEqual(findings(`failed for a password=${c}hunter2 end`), [`secrets:${c}hunter2`], c);
+  for (const [text, secret] of [
+    ['a password=hunter2, next', 'hunter2'],
+    ['a (password=hunter2)', 'hunter2'],
+    ['a {"n":"x password=hunter2","m":1}', 'hunter2'],
+    ['a {"n":"x password=hunter2"},{"m":1}', 'hunter2'],
+    ['/?token=abc&b=2', 'abc'],
+    ['/?token=abc&def=', 'abc&def='],
+    ['a password=hunter2<br>b', 'hunter2'],
+    ["SET password = 'it''s hunter2', b = 'c'", "it''s hunter2"],
+    ["a password = ''hunter2 b", "'hunter2"],
+    ['a password="ab"hunter2 b', 'ab"hunter2'],
+    ['{\\\\\\"password\\\\\\":\\\\\\"a\\\\\\\\\\"hunter2\\\\\\",', 'a\\\\\\\\\\"hunter2'],
+    ['the “password”: “hunter2 three” ok', 'hunter2 three'],
+    ['<b>Password:</b> hunter2', 'hunter2'],
+    ['<td>Password:</td><td>hunter2</td>', 'hunter2'],
+  ])
+    assert.deepEqual(findings(text), [`secrets:${secret}`], text);
+  for (const text of ['f(password=, x)', '{"a":password=}', '<td>Password:</td></tr>', '"password":}'])
+    assert.deepEqual(findings(text), [], text);
+});
+
+test('secrets in text: tags, anchors and comments of YAML', () => {
+  useRules(everything);
+  for (const [text, secret] of [
+    ['password: !!str hunter2\nb: 1', '!!str hunter2'],
+    ['password: &pw hunter2\nb: 1', '&pw hunter2'],
+    ['a: {password: !!str hunter2, b: 1}', '!!str hunter2'],
+    ['password: &pw |\n  hunter2\n  b\nc: 1', '&pw |\n  hunter2\n  b'],
+    ['password: > # folded\n  hunter2\nx: 1', '> # folded\n  hunter2'],
+    ['password: # note\n  hunter2\nx: 1', '# note\n  hunter2'],
+    ['a:\n  token: # note\n  - hunter2\nx: 1', '# note\n  - hunter2'],
+    ['password: #hunter2\nx: 1', '#hunter2'],
+    ['password: !hunter2 ', '!hunter2'],
+  ])
+    assert.deepEqual(findings(text), [`secrets:${secret}`], text);
+});
+
+test('secrets in text: what is glued to a name beyond ASCII, and blanks of any kind', () => {
+  useRules(everything);
+  for (const [text, secret] of [
+    ['\ufeffpassword: hunter2\n', 'hunter2'],
+    ['Your password\u00a0: hunter2 ok', 'hunter2'],
+    ['Your password \u00a0: hunter2 ok', 'hunter2'],
+    ['Your password:\u00a0 hunter2 ok', 'hunter2'],
+    ['\u2022password: hunter2', 'hunter2'],
+    ['\u2013password=hunter2', 'hunter2'],
+    ['\u{1f511}password: hunter2', 'hunter2'],
+    ['a   password\u200b=hunter2 b', 'hunter2'],
+    [`UserName${' '.repeat(40)}: ann\nPassword${' '.repeat(40)}: hunter2\n`, 'hunter2'],
+    [`a password:${' '.repeat(200)}hunter2 b`, 'hunter2'],
+    ['**Password:** hunter2\n', 'hunter2'],
+    ['**Password**: hunter2\n', 'hunter2'],
+    ['__Password:__ hunter2\n', 'hunter2'],
+    ['see `password`: hunter2 b', 'hunter2'],
+  ])
+    assert.deepEqual(findings(text), [`secrets:${secret}`], text);
+});
+
+test('secrets in text: command lines', () => {
+  useRules(everything);
+  for (const [text, secret] of [
+    ['mysql --password  hunter2 -u root', 'hunter2'],
+    ['mysql --password\thunter2 -u root', 'hunter2'],
+    ['mysql --password \\\n  hunter2 -u root', 'hunter2'],
+    ['mysql --password\u00a0hunter2 -u root', 'hunter2'],
+    ['mysql --password Xk9,hunter2 -u root', 'Xk9,hunter2'],
+    ['mysql --password ;hunter2 -u root', ';hunter2'],
+    ['mysql --password=hunter2 -u root', 'hunter2'],
+    ['--password=hunter2 -u root', 'hunter2'],
+    ['sh -c "mysql --password hunter2"', 'hunter2'],
+  ])
+    assert.deepEqual(findings(text), [`secrets:${secret}`], text);
+  for (const text of ['a --password -u root', 'a --password | b', 'a --password > b', 'a --password', 'a --password   '])
+    assert.deepEqual(findings(text), [], text);
+});
+
+test('secrets in text: quotes end an authorization only when they began before it', () => {
+  useRules(everything);
+  const digest = 'Digest username="u", response="hunter2"';
+  for (const [text, secret] of [
+    [`x\nAuthorization: ${digest}\nHost: x`, digest],
+    [`at 10 Authorization: ${digest}\r\nHost: x`, digest],
+    ["don't Authorization: Signature keyId='k',signature='hunter2'", "Signature keyId='k',signature='hunter2'"],
+    ['curl -H "Authorization: Bearer hunter2" https://a', 'Bearer hunter2'],
+    [`curl -H 'Authorization: ${digest}' https://a`, digest],
+    ['{"a":"x Authorization: Bearer hunter2","b":1}', 'Bearer hunter2'],
+    ['{\\"a\\":\\"x Authorization: Bearer hunter2\\",\\"b\\":1}', 'Bearer hunter2'],
+  ])
+    assert.deepEqual(findings(text), [`secrets:${secret}`], text);
+});
+
+test('numbers of things in text', () => {
+  useRules(defaultMasking.rules);
+  for (const text of ['used prompt_tokens=12 total_tokens=345 ok', 'max_tokens: 100', '"completion_tokens":7,', 'x tokens: 12, a'])
+    assert.deepEqual(findings(text), [], text);
+  assert.deepEqual(findings('the tokens=abc12 b'), ['token:abc12']);
+  assert.deepEqual(findings('the pins=1234 b'), ['password:1234']);
 });
 
 test('a rule applies at its places only, and to both sides', () => {
@@ -625,6 +752,24 @@ const repeated: Readonly<Record<string, string>> = {
   words: 'word ',
   capitals: 'A',
   backslashes: 'password="\\',
+  'values with signs': 'a password=a,b;c',
+  'values of signs': 'a password=;',
+  'values with equals signs': 'x pin=a&b&c=',
+  'nothing, with signs': 'x pin=null,',
+  'nothing, on lines': 'pin: true,\n',
+  'tags of YAML': 'a pin: !a ',
+  'comments of YAML': 'a pin: # ',
+  'comments on lines': 'pin: # \n',
+  'typographic quotes': 'a pin=\xe2\x80\x98a ',
+  'typographic quotes alone': 'a pin=\xe2\x80\x98\xe2\x80\x98 ',
+  'authorization in quotes': '"a cookie: b',
+  'authorization on a line': 'don\'t cookie: "',
+  'options and blanks': ' --password   ',
+  'names and blanks': `a pin${' '.repeat(63)}:${' '.repeat(100)}`,
+  'names and blanks beyond ASCII': 'a pin\xc2\xa0:\xc2\xa0',
+  'ends of elements': 'a pin:</b></b></b></b></b>',
+  'open brackets': 'a pin:[',
+  'indented names': `${' '.repeat(120)}pin:,\n`,
 };
 
 test('time is linear: bytes looked at a hundred times more stay at most a hundred times more', () => {

@@ -168,3 +168,70 @@ test('no bytes, no edits', () => {
   for (const type of ['', 'application/json', 'text/html', 'multipart/form-data; boundary=x', 'image/png', 'application/grpc-web-text'])
     for (const source of ['', ' ', '\ufeff']) assert.equal(mask(type, source).text, source, JSON.stringify([type, source]));
 });
+
+test('tables: as spreadsheets and others write them', () => {
+  const hidden = '*password*';
+  for (const [source, wanted] of [
+    ['sep=;\nid;password\n1;x,y\n', `sep=;\nid;password\n1;${hidden}\n`],
+    ['\ufeffsep=,\r\nid;a,password\r\n1,x\r\n', `\ufeffsep=,\r\nid;a,password\r\n1,${hidden}\r\n`],
+    ['\r\n\nid,password\r\n1,x\r\n', `\r\n\nid,password\r\n1,${hidden}\r\n`],
+    ['# export, of May\nid,password\n1,x\n', `# export, of May\nid,password\n1,${hidden}\n`],
+    ['#id,password\n1,x\n2,y\n', `#id,password\n1,${hidden}\n2,${hidden}\n`],
+    ['# to ann@example.com\nid,password\n1,x\n', `# to *email*\nid,password\n1,${hidden}\n`],
+    ['id,password\r1,x\r2,"a\rb"\r', `id,password\r1,${hidden}\r2,"${hidden}"\r`],
+    ['id, password, c\n1, "ab,x", 3\n2, y , 4', `id, password, c\n1, "${hidden}", 3\n2,${hidden}, 4`],
+    ['id,c,password\n1, "ab,x", y,z\n', `id,c,password\n1, "${hidden}",${hidden},z\n`],
+    ['id,password,c\n1,"ab\\",x",3\n2,y,4\n', `id,password,c\n1,"${hidden}",${hidden}\n2,${hidden},4\n`],
+    ['password,path\n1,"C:\\dir\\"\n2,"C:\\x"\n3,4\n', `password,path\n${hidden},"${hidden}\n${hidden},4\n`],
+    ['id,password,c\n1,ab\\,x,3\n', `id,password,c\n1,${hidden},${hidden},${hidden}\n`],
+    ['id,password\n1,"x', `id,password\n1,"*unreadable*`],
+    ['id,note,password\n1,"x,y\n2,z,u\n', 'id,note,password\n1,"*unreadable*'],
+    ['id,password\n1, "x\n', `id,password\n1,${hidden}\n`],
+  ])
+    assert.equal(textOf('text/csv', source), wanted, source);
+  assert.equal(textOf('text/csv', 'id,a\\b,c\n1,"x\\",y\n'), 'id,a\\b,c\n1,"*unreadable*');
+});
+
+test('a table without a label: what other columns are called, and how rows end, does not matter', () => {
+  const hidden = '*password*';
+  for (const [source, wanted] of [
+    ['id,password,amount ($)\n1,x,3\n', `id,password,amount ($)\n1,${hidden},3\n`],
+    ['id,password\n1,x,\n2,y,\n', `id,password\n1,${hidden},\n2,${hidden},\n`],
+    ['No.,password,note\n1,x\n2,y,a,b\n', `No.,password,note\n1,${hidden}\n2,${hidden},a,b\n`],
+    ['id, password\n1, x,\n', `id, password\n1,${hidden},\n`],
+    ['id,password\r1,x\r', `id,password\r1,${hidden}\r`],
+    ['sep=;\n\nid;password\n1;x\n', `sep=;\n\nid;password\n1;${hidden}\n`],
+    ['# export\nid,password\n1,x\n', `# export\nid,password\n1,${hidden}\n`],
+    ['#id,password\n1,x\n', `#id,password\n1,${hidden}\n`],
+    ['id,password\n1,x\n\n(1 row)\n', `id,password\n1,${hidden}\n\n(1 row)\n`],
+  ])
+    assert.equal(textOf('text/plain', source), wanted, source);
+  for (const text of [
+    'login(user, password, done)\nfoo(a, b, c)\n',
+    'const a = b, password, c;\nlet d, e, f;\n',
+    'Dear all,\nthe password, as you know,\nis gone.\n',
+    'name,\npassword,\nmail\n',
+  ])
+    assert.equal(mask('text/plain', text).isChanged, false, text);
+});
+
+test('a table in a value, in a part, in a table', () => {
+  const hidden = '*password*';
+  assert.equal(textOf('application/json', '{"csv":"id,password\\n1,x\\n","b":"a, b\\nc"}'), `{"csv":"${hidden}","b":"a, b\\nc"}`);
+  assert.equal(textOf('application/xml', '<a>id;password\n1;x\n</a>'), `<a>${hidden}\n</a>`);
+  assert.equal(textOf('application/x-www-form-urlencoded', 'a=id%2Cpassword%0A1%2Cx&b=1'), `a=${hidden}&b=1`);
+  const part = (body: string): string => `--b\r\nContent-Disposition: form-data; name="f"\r\n\r\n${body}\r\n--b--`;
+  assert.equal(
+    textOf('multipart/form-data; boundary=b', part('id,password\r\n1,x\r\n2,y')),
+    part(`id,password\r\n1,${hidden}\r\n2,${hidden}`),
+  );
+  assert.equal(
+    textOf('text/csv', 'id,a,password\n1,"a,password\n1,x",y\n2,b,z\n'),
+    `id,a,password\n1,"*unreadable*",${hidden}\n2,b,${hidden}\n`,
+  );
+});
+
+test('a form behind a byte order mark', () => {
+  for (const type of ['application/x-www-form-urlencoded', '', 'text/plain'])
+    assert.equal(textOf(type, '\ufeffpassword=x&a=1'), '\ufeffpassword=*password*&a=1', type);
+});

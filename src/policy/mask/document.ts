@@ -8,7 +8,7 @@
  *   text, none   { [           JSON as far as it is, then text
  *   text, none   <             XML or HTML
  *   text, none   a=1&b=2       form
- *   text, none   id;password   CSV, when the lines that follow have as many fields
+ *   text, none   id;password   CSV, when table.ts says that it is one
  *   text, none   data: {       events, when all lines are
  *   none         AAAAABYKFG    messages of gRPC-Web text, when their length fits
  *   any          NUL ...       binary, unless the label is JSON or multipart
@@ -19,7 +19,7 @@
 import { bytes } from '../../base/arena.ts';
 import type { MaskingSpec } from '../spec.ts';
 import { isBinary, looksCodedMessages, maskBinary, maskCodedMessages, maskMessages, resetBinary } from './binary.ts';
-import { looksTable, maskCsv } from './csv.ts';
+import { maskCsv } from './csv.ts';
 import { cutEdits, editCount } from './edits.ts';
 import { looksEvents, maskEvents } from './events.ts';
 import { maskForm, walkForm } from './form.ts';
@@ -46,6 +46,7 @@ import { resetOpaque, setOpaque } from './opaque.ts';
 import { foundInside, nestingNow, putUnreadable } from './put.ts';
 import { resetQuick } from './quick.ts';
 import { clearStack } from './stack.ts';
+import { looksTable } from './table.ts';
 import { maskText, walkText } from './text.ts';
 import { walkUrl } from './url.ts';
 import { JSON_BARE } from './value.ts';
@@ -99,8 +100,7 @@ export function maskRendering(at: number, end: number, isCut: boolean, opaque: I
 
 function walkDocument(at: number, end: number, isCut: boolean, typeAt: number, typeEnd: number): void {
   const kind = typeEnd > typeAt ? kindOfType(typeAt, typeEnd) : UNKNOWN;
-  let p = at;
-  if (p + 3 <= end && B[p] === 0xef && B[p + 1] === 0xbb && B[p + 2] === 0xbf) p += 3;
+  let p = behindMark(at, end);
   while (p < end && B[p] <= 32 && B[p] > 0) p++;
   if (p >= end) return;
   if (kind === MULTIPART) {
@@ -128,7 +128,7 @@ function walkDocument(at: number, end: number, isCut: boolean, typeAt: number, t
   switch (kind) {
     case FORM:
       if (first === LESS) maskMarkup(p, end, isCut);
-      else if ((first !== BRACE && first !== BRACKET) || !isWholeJson(at, end, isCut)) maskForm(at, end, isCut);
+      else if ((first !== BRACE && first !== BRACKET) || !isWholeJson(at, end, isCut)) maskForm(behindMark(at, end), end, isCut);
       return;
     case XML:
     case HTML:
@@ -148,6 +148,11 @@ function walkDocument(at: number, end: number, isCut: boolean, typeAt: number, t
     default:
       maskUnlabelled(at, end, isCut, p, kind === TEXT);
   }
+}
+
+/** Behind a byte order mark. */
+function behindMark(at: number, end: number): number {
+  return at + 3 <= end && B[at] === 0xef && B[at + 1] === 0xbb && B[at + 2] === 0xbf ? at + 3 : at;
 }
 
 /** Text, or what turns out to be a document of a kind. */

@@ -79,3 +79,25 @@ test('a name in which something is found: of an operation, a field or a fragment
   assert.equal(textOf('{ a4111111111111111: user { name } }'), '{ a4111111111111111: user { name } }');
   assert.equal(textOf('query FindUserByNumber1234 { userName2: a }'), 'query FindUserByNumber1234 { userName2: a }');
 });
+
+test('lists of names and values: the value stands under the name, in either order', () => {
+  const hidden = '"*password*"';
+  for (const [source, wanted] of [
+    ['{ a(in: [{name: "password", value: "x"}]) }', `{ a(in: [{name: "password", value: ${hidden}}]) }`],
+    [
+      '{ a(in: [{value: "x", id: 1, key: "user-password"}, {v: "y"}]) }',
+      `{ a(in: [{value: ${hidden}, id: 1, key: "user-password"}, {v: "y"}]) }`,
+    ],
+    ['{ a(k: PASSWORD, v: 17) { b(v: 17) } }', `{ a(k: PASSWORD, v: ${hidden}) { b(v: 17) } }`],
+    [
+      '{ a(in: {values: ["x", {y: 1}], field: """User Password"""}) }',
+      `{ a(in: {values: [${hidden}, {y: ${hidden}}], field: """User Password"""}) }`,
+    ],
+    ['{ a(in: {name: "size", value: "x", meta: {name: "password"}}) }', '{ a(in: {name: "size", value: "x", meta: {name: "password"}}) }'],
+  ])
+    assert.equal(textOf(source), wanted);
+  assert.equal(textOf('{ a(in: [{value: "hunter2", na', true), '{ a(in: [{*unreadable*');
+  assert.equal(textOf('{ a(in: [{value: "hunter2", name: "pass', true), '{ a(in: [{*unreadable*');
+  for (const n of [2, 20, 80])
+    assert.doesNotMatch(textOf(`{ a(in: ${'{v: '.repeat(n)}"hunter2"${', k: "password"}'.repeat(n)}) }`), /hunter2/, `${n}`);
+});

@@ -8,17 +8,21 @@
  *   strings   "a\u0041\"b"    """block, in which only \""" is an escape"""
  *   bare      12 -1.5e9 true null ENUM          words only within arguments: elsewhere they are fields and types
  *
- * A rule that a list or an input object stands under masks every literal in it. Comments are looked at as text, names of operations
- * and fields as names.
+ * A rule that a list or an input object stands under masks every literal in it. {name: "pin", value: "0420"} gives the value
+ * the name beside it, in either order (parameters.ts): where the value came first, the walk goes back to it. Comments are
+ * looked at as text, names of operations and fields as names.
  *
- * Bounds: linear; levels are counted, not kept. From where the grammar breaks, a body is masked as `unreadable`; a value that
+ * Bounds: linear: it goes back over as many bytes as the document has, and what more would need it is `unreadable` from the
+ * value on. Levels are counted; parameters are known in the first LEVELS_KEPT of arguments. From where the grammar breaks, a body is masked as `unreadable`; a value that
  * only looks like a document is a text. Left out: whether the document is valid beyond its tokens and brackets.
  */
 import { bytes } from '../../base/arena.ts';
+import { cutEdits, editCount } from './edits.ts';
 import { cutField, fieldDepth, pushName } from './field.ts';
 import { inspectBare, inspectName, inspectValue, inspectValueOf, nameAtHand, nameRule, noName, setNameAtHand } from './inspect.ts';
 import { BACKSLASH, kindOf, STOP, walked } from './kinds.ts';
-import { onlyReports, putUnreadable } from './put.ts';
+import { isKeyName, isValueName, parameterRule } from './parameters.ts';
+import { NESTING_MAX, nestingNow, onlyReports, putUnreadable } from './put.ts';
 import { JSON_BARE, JSON_STRING, PLAIN } from './value.ts';
 
 const B = bytes;
@@ -57,6 +61,15 @@ const CLOSE_PARENTHESIS = 41;
 const LETTER_E = 101;
 
 const keywords: readonly Buffer[] = ['query', 'mutation', 'subscription', 'fragment'].map((s) => Buffer.from(s));
+
+/** By nesting and level of arguments: the rule that "name" gives, where the first name "value" begins, the edits before it, 1: a name came. */
+const LEVELS_KEPT = 64;
+const PAIR_ROW = 4;
+const pairs = new Int32Array(PAIR_ROW * LEVELS_KEPT * (NESTING_MAX + 1));
+const G = pairs;
+/** Which argument stands before the value. */
+const IS_KEY = 1;
+const IS_VALUE = 2;
 
 let brokenAt = 0;
 
@@ -102,6 +115,13 @@ export function walkGraphql(at: number, end: number, isCut: boolean): boolean {
   let variable = false;
   let brackets = false;
   let broken = -1;
+  let sort = 0;
+  /** The string or word that is the name of a parameter. */
+  let keyAt = 0;
+  let keyEnd = 0;
+  let keyForm = PLAIN;
+  let goneBack = 0;
+  const rows = PAIR_ROW * LEVELS_KEPT * nestingNow();
   noName();
 
   while (p < end && broken < 0) {
@@ -137,6 +157,11 @@ export function walkGraphql(at: number, end: number, isCut: boolean): boolean {
         setNameAtHand(name);
         inspectValueOf(from, to, isBlock ? PLAIN : JSON_STRING, forced === 0 ? rule : forced, stringKinds);
         p = isBlock ? to + 3 : to + 1;
+        if (sort === IS_KEY) {
+          keyAt = from;
+          keyEnd = to;
+          keyForm = isBlock ? PLAIN : JSON_STRING;
+        }
         break;
       }
 
@@ -162,6 +187,8 @@ export function walkGraphql(at: number, end: number, isCut: boolean): boolean {
         else if (inArguments > 0 && colon < end && B[colon] === COLON) {
           if (forced === 0) rule = nameRule(p, q);
           name = nameAtHand();
+          sort = variable || forced !== 0 || inArguments >= LEVELS_KEPT ? 0 : isKeyName(p, q) ? IS_KEY : isValueName(p, q) ? IS_VALUE : 0;
+          if (sort === IS_VALUE && rule === 0) rule = valueRule(p, rows + PAIR_ROW * inArguments);
           cutField(fieldBase);
           pushName(p, q);
           inType = variable;
@@ -169,6 +196,11 @@ export function walkGraphql(at: number, end: number, isCut: boolean): boolean {
         } else if (inArguments > 0 && !variable && !inType) {
           setNameAtHand(name);
           inspectBare(p, q, forced === 0 ? rule : forced);
+          if (sort === IS_KEY) {
+            keyAt = p;
+            keyEnd = q;
+            keyForm = PLAIN;
+          }
         } else if (inArguments === 0) {
           // Names of operations, fields and types are chosen freely too.
           noName();
@@ -188,6 +220,8 @@ export function walkGraphql(at: number, end: number, isCut: boolean): boolean {
           forcedAt = depth;
         }
         if (c !== 91) rule = 0;
+        sort = 0;
+        if (inArguments > 0 && inArguments < LEVELS_KEPT) G.fill(0, rows + PAIR_ROW * inArguments, rows + PAIR_ROW * (inArguments + 1));
         p++;
         break;
 
@@ -200,7 +234,7 @@ export function walkGraphql(at: number, end: number, isCut: boolean): boolean {
         depth--;
         if (inArguments > 0 && --inArguments === 0) cutField(fieldBase);
         if (c === CLOSE_PARENTHESIS) inType = false;
-        rule = name = 0;
+        rule = name = sort = 0;
         brackets = true;
         p++;
         break;
@@ -216,11 +250,58 @@ export function walkGraphql(at: number, end: number, isCut: boolean): boolean {
       default:
         broken = p;
     }
+    if (keyEnd === 0) continue;
+    const valueAt = keyRule(keyAt, keyEnd, keyForm, rows + PAIR_ROW * inArguments);
+    sort = keyEnd = 0;
+    if (valueAt === 0) continue;
+    goneBack += p - valueAt;
+    if (goneBack > end - at) {
+      putUnreadable(valueAt, end, PLAIN);
+      walked[0] += p - at + goneBack;
+      cutField(fieldBase);
+      return true;
+    }
+    p = valueAt;
+    rule = name = 0;
   }
-  walked[0] += p - at;
+  if (isCut && broken < 0) maskUnnamed(end, rows, inArguments);
+  walked[0] += p - at + goneBack;
   cutField(fieldBase);
   brokenAt = broken < 0 ? end : broken;
   return broken < 0 && (isCut || (depth === 0 && brackets));
+}
+
+/** The rule that the name of a parameter gives its value, which begins at p; notes it when the name may still come. */
+function valueRule(p: number, g: number): number {
+  if (G[g] === 0 && G[g + 1] === 0) {
+    G[g + 1] = p;
+    G[g + 2] = editCount();
+  }
+  return G[g];
+}
+
+/** The name of a parameter; returns where the value begins that came before it and falls under its rule, 0 for none. */
+function keyRule(at: number, end: number, form: number, g: number): number {
+  const rule = parameterRule(at, end, form);
+  G[g + 3] = 1;
+  if (rule === 0) return 0;
+  G[g] = rule;
+  const valueAt = G[g + 1];
+  if (valueAt === 0) return 0;
+  cutEdits(G[g + 2]);
+  G[g + 1] = 0;
+  return valueAt;
+}
+
+/** Where the kept bytes end: a value whose name has not come is masked, with all behind it. */
+function maskUnnamed(end: number, rows: number, inArguments: number): void {
+  for (let level = 1; level <= inArguments && level < LEVELS_KEPT; level++) {
+    const g = rows + PAIR_ROW * level;
+    if (G[g + 1] === 0 || G[g + 3] !== 0) continue;
+    cutEdits(G[g + 2]);
+    putUnreadable(G[g + 1], end, PLAIN);
+    return;
+  }
 }
 
 let stringKinds = 0;

@@ -16,7 +16,7 @@ import type { MaskingSpec } from '../spec.ts';
 import { detect, found } from './detect.ts';
 import { isUrl, lookInside, mayHoldMore } from './inside.ts';
 import { AMPERSAND, BACKSLASH, COLON, kindOf, PERCENT, PLUS, walked } from './kinds.ts';
-import { denied, lookUpName } from './names.ts';
+import { countRule, denied, lookUpName } from './names.ts';
 import { nestingNow, onlyReports, put, putUnreadable } from './put.ts';
 import { isQuicklyClean } from './quick.ts';
 import { hasRoom, setStackTop, stackTop } from './stack.ts';
@@ -222,10 +222,15 @@ const LETTER_U = 117;
 /**
  * Looks at a bare token of JSON or GraphQL: a number, true, false, null, a word. null under the name of a secret stays: it
  * says that there is none. A number with fraction or exponent is looked at as its digits as well, since that is how some
- * writers show long ones: 4.111111111111111E15.
+ * writers show long ones: 4.111111111111111E15. Numbers of things stay, too: "max_tokens": 100.
  */
-export function inspectBare(at: number, end: number, rule: number): void {
+export function inspectBare(at: number, end: number, nameOrOuterRule: number): void {
+  let rule = nameOrOuterRule;
   if (rule !== 0 && end - at === 4 && B[at] === LETTER_N && B[at + 1] === LETTER_U) return;
+  if (rule !== 0) {
+    countEnd = isCount(at, rule) ? end : 0;
+    if (countEnd !== 0) rule = 0;
+  }
   if (rule === 0 || onlyReports(rule)) {
     const first = end - at < numberBytesMin ? 0 : firstRule(at, end);
     if (first !== 0) {
@@ -235,6 +240,45 @@ export function inspectBare(at: number, end: number, rule: number): void {
     if (end - at >= NUMBER_BYTES_MIN && maskDigits(at, end)) return;
   }
   if (rule !== 0) put(at, end, rule, at, end, JSON_BARE);
+}
+
+const COLON_SIGN = 58;
+const COMMA_SIGN = 44;
+const OPEN_BRACKET = 91;
+const QUOTE_SIGN = 34;
+const COUNT_NAME_BYTES_MAX = 64;
+/** Where the number of things ended that was met last; 0 when something else was met since. */
+let countEnd = 0;
+
+/**
+ * Whether the number at `at` stands under a name that may have a number of things, and that has this rule: right behind the name,
+ * or in a list of such. The name is read from the source, since `rule` may be that of an outer one.
+ */
+function isCount(at: number, rule: number): boolean {
+  if (B[at] !== MINUS && (B[at] < DIGIT_0 || B[at] > DIGIT_9)) return false;
+  let p = behindBlanks(at);
+  if (B[p - 1] === COMMA_SIGN) {
+    p = behindBlanks(p - 1);
+    return p === countEnd && B[p - 1] >= DIGIT_0 && B[p - 1] <= DIGIT_9;
+  }
+  if (B[p - 1] === OPEN_BRACKET) p = behindBlanks(p - 1);
+  if (B[p - 1] !== COLON_SIGN) return false;
+  const end = behindBlanks(p - 1);
+  const isQuoted = B[end - 1] === QUOTE_SIGN;
+  const nameEnd = isQuoted ? end - 1 : end;
+  let nameAt = nameEnd;
+  while (nameEnd - nameAt < COUNT_NAME_BYTES_MAX && (isQuoted ? B[nameAt - 1] !== QUOTE_SIGN : isNameByte(B[nameAt - 1]))) nameAt--;
+  return countRule(nameAt, nameEnd) === rule;
+}
+
+function behindBlanks(end: number): number {
+  let p = end;
+  while (end - p < COUNT_NAME_BYTES_MAX && B[p - 1] <= 32) p--;
+  return p;
+}
+
+function isNameByte(c: number): boolean {
+  return (c >= DIGIT_0 && c <= DIGIT_9) || ((c | 32) >= 97 && (c | 32) <= 122) || c === 95;
 }
 
 /** Most digits that are written out for a number with an exponent. */

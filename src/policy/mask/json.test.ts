@@ -256,3 +256,73 @@ test('hostile documents are passed a bounded number of times', () => {
     assert.ok(walked[0] <= 64 * source.length, `${source.slice(0, 20)}: ${walked[0] / source.length} times`);
   }
 });
+
+test('lists of names and values: names with blanks count when they end in what has a rule', () => {
+  for (const name of ['User Password', 'password ', ' \\tpassword', 'Your password (again): *', 'Password', 'the\\u0020password'])
+    for (const [source, wanted] of [
+      [`{"name":"${name}","value":"x"}`, `{"name":"${name}","value":"*password*"}`],
+      [`{"value":["x"],"name":"${name}"}`, `{"value":["*password*"],"name":"${name}"}`],
+    ])
+      assert.equal(textOf(source), wanted);
+  for (const title of ['Password manager', 'A password for all', 'Mary Smith', 'Password Manager 2 (new)'])
+    assert.equal(mask(`{"name":"${title}","value":3}`).isChanged, false, title);
+});
+
+test('lists of names and values: with escapes in their names, and several values', () => {
+  for (const [source, wanted] of [
+    ['[{"n\\u0061me":"password","v\\u0061lue":"x"}]', '[{"n\\u0061me":"password","v\\u0061lue":"*password*"}]'],
+    ['[{"\\u0076":"x","\\u006b":"pass\\u0077ord"}]', '[{"\\u0076":"*password*","\\u006b":"pass\\u0077ord"}]'],
+    ['{"value":"x","v":"y","name":"password"}', '{"value":"*password*","v":"*password*","name":"password"}'],
+  ])
+    assert.equal(textOf(source), wanted);
+  const behind = (value: string): string => `{"path":["a"],"name":{"x":"password"},"list":[{"name":"password","value":"${value}"}]}`;
+  assert.equal(textOf(behind('x')), behind('*password*'));
+});
+
+test('lists of names and values, cut: a value whose name has not come is masked', () => {
+  for (const [cut, wanted] of [
+    ['[{"value":"hunter2","na', '[{"*unreadable*"'],
+    ['[{"value":"hunter2","name":"pass', '[{"*unreadable*"'],
+    ['[{"a":1,"value":{"s":"hunter2","b', '[{"a":1,"*unreadable*"'],
+    ['[{"value":["hunter2"],"meta":{"name":"size","value":17},"na', '[{"*unreadable*"'],
+    ['[{"value":17,"name":"size","id":1', '[{"value":17,"name":"size","id":"*unreadable*"'],
+    ['[{"name":"size","value":17,"id"', '[{"name":"size","value":17,"id"'],
+    ['[{"value":17},{"id"', '[{"value":17},{"id"'],
+  ])
+    assert.equal(textOf(cut, true), wanted);
+  assert.match(textOf(`{"content":[${'{"a":"tea"},'.repeat(200)}`, true), /"tea"/);
+  assert.doesNotMatch(textOf(`${'{"a":'.repeat(300)}{"value":"hunter2","na`, true), /hunter2/);
+});
+
+test('what is nested too deeply, and may hold more than a text shows, is closed', () => {
+  const deep = (value: string, levels: number): string => {
+    let text = value;
+    for (let i = 0; i < levels; i++) text = JSON.stringify({ a: text });
+    return text;
+  };
+  const coded = (text: string, times: number): string => {
+    let result = text;
+    for (let i = 0; i < times; i++) result = encodeURIComponent(result);
+    return result;
+  };
+  const base64 = Buffer.from('{"password":"hunter2"}').toString('base64');
+  for (const [inner, levels] of [
+    [base64, 5],
+    ['https://shop.example/?pass%77ord=hunter2', 5],
+    ['a=b&pass%77ord=hunter2', 5],
+    ['100 %70assword%3Dhunter2', 5],
+    ['id,password\n1,hunter2\n', 5],
+    [' {"password":"hunter2"}', 5],
+  ] as const) {
+    const { text, found } = mask(deep(inner, levels));
+    assert.doesNotMatch(text, /hunter2|eyJw/, inner);
+    assert.deepEqual(found, ['unreadable a'], inner);
+  }
+  const redirect = (n: number): string => (n === 0 ? `/x?password=hunter2` : `https://a.example/?u=${encodeURIComponent(redirect(n - 1))}`);
+  for (let n = 1; n < 9; n++) {
+    assert.doesNotMatch(textOf(JSON.stringify({ a: redirect(n) })), /hunter2/, `${n}`);
+    assert.doesNotMatch(textOf(JSON.stringify({ a: coded('password=hunter2', n) })), /hunter2/, `${n}`);
+  }
+  for (const plain of ['two cups of tea', 'Welcome to the shop', '12.50', '50% off: now', 'eyes and ewes, 3 = 3', '[x]'])
+    assert.equal(mask(deep(plain, 5)).isChanged, false, plain);
+});

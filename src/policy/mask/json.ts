@@ -5,13 +5,14 @@
  *    name    name      string              name  bare token             field: user.emails.0, user.card
  *
  * A rule that an object or array stands under masks every leaf in it, and the names in it stay. `"name":"x","value":"y"`, as
- * lists of parameters write it, gives y the name x, in either order: where the value came first, the walk goes back to it.
- * Also `key`, `k`, `field`, and `values`, `val`, `v`, `content`.
+ * lists of parameters write it (parameters.ts), gives y the name x, in either order: where the value came first, the walk goes
+ * back to it.
  *
  * Read as servers read: several documents one after the other (NDJSON, RFC 7464), a byte order mark, the prefixes )]}',
  * for(;;); and while(1); against inclusion, name( ); around it, commas too many, NaN, Infinity and undefined, control bytes in
  * strings. Single quotes, names without quotes and comments break the grammar. From where it breaks, the rest is masked as
- * one `unreadable` edit. Where the kept bytes end early, the token that they cut is masked whole.
+ * one `unreadable` edit. Where the kept bytes end early, the token that they cut is masked whole; and from the value on
+ * everything, when the name of a parameter had not come yet.
  *
  * Bounds: linear: it goes back over as many bytes as the document has, and what more would need it is `unreadable` from the
  * value on; LEVELS_MAX levels, one byte each, deeper is broken grammar; indexes and names for a field path are kept
@@ -23,9 +24,11 @@ import { cutField, fieldDepth, nextNumber, pushName, pushNumber } from './field.
 import { inspectBare, inspectNameOf, inspectValueOf, nameAtHand, nameRule, nameRuleIn, noName, setNameAtHand } from './inspect.ts';
 import { BACKSLASH, kindOf, STOP, walked } from './kinds.ts';
 import { maskOpaque, NO_OPAQUE, opaqueNext, seekOpaque } from './opaque.ts';
+import { isKeyName, isValueName, parameterRule } from './parameters.ts';
 import { nestingNow, onlyReports, putUnreadable } from './put.ts';
-import { isKeyName, walkQuickly } from './quick-json.ts';
-import { HIDDEN_NAME } from './stack.ts';
+import { walkQuickly } from './quick-json.ts';
+import { HIDDEN_NAME, hasRoom, stackTop } from './stack.ts';
+import { undoEscapes } from './undo.ts';
 import { JSON_BARE, JSON_STRING } from './value.ts';
 
 const B = bytes;
@@ -85,9 +88,12 @@ let top = 0;
 const LEVELS_NAMED = 256;
 const arrays = new Int32Array(2 * LEVELS_NAMED);
 const A = arrays;
-/** For the same levels, of a list of parameters: the rule that "name" gives, where the name "value" begins, and the edits before it. */
-const pairs = new Int32Array(3 * LEVELS_NAMED);
+/** For the same levels, of a list of parameters: the rule that "name" gives, where the first name "value" begins, the edits before it; 1: a name came; the member that is open. */
+const PAIR_ROW = 5;
+const pairs = new Int32Array(PAIR_ROW * LEVELS_NAMED);
 const G = pairs;
+/** An object or array that is longer, and has not ended where the kept bytes end, is no value of a parameter. */
+const OPEN_VALUE_BYTES_MAX = 1024;
 
 let brokenAt = 0;
 let brokenUnderRule = false;
@@ -120,8 +126,8 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
   let rule = 0;
   let forced = 0;
   let forcedAt = 0;
-  let nameAt = 0;
-  let nameEnd = 0;
+  let memberAt = 0;
+  let sort = 0;
   let isWhole = false;
   let isClosed = false;
   let goneBack = 0;
@@ -162,14 +168,14 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
             break scan;
           }
           p = colon + 1;
-          nameAt = from;
-          nameEnd = q;
+          memberAt = from - 1;
           if (forced === 0) {
             rule = (kinds & BACKSLASH) === 0 ? nameRule(from, q) : nameRuleIn(from, q, JSON_STRING);
-            if (rule === 0 && isValueName(from, q)) {
+            sort = sortOf(from, q, kinds);
+            if (rule === 0 && sort === IS_VALUE) {
               const g = pairOf(sp);
               rule = G[g];
-              if (rule === 0) {
+              if (rule === 0 && G[g + 1] === 0) {
                 G[g + 1] = from - 1;
                 G[g + 2] = editCount();
               }
@@ -199,10 +205,11 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
           isWhole = true;
         } else {
           state = NEXT;
-          if (isMember && forced === 0 && isKeyName(nameAt, nameEnd)) {
+          if (isMember && forced === 0 && sort === IS_KEY) {
             const g = pairOf(sp);
             const valueAt = G[g + 1];
-            const named = isParameterName(from, q) ? nameRuleIn(from, q, JSON_STRING) : 0;
+            const named = parameterRule(from, q, JSON_STRING);
+            G[g + 3] = 1;
             if (named !== 0) G[g] = named;
             if (named !== 0 && valueAt !== 0) {
               cutEdits(G[g + 2]);
@@ -262,8 +269,9 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
           forced = rule;
           forcedAt = sp + 1;
         }
+        if (isMember) G[pairOf(sp) + 4] = memberAt;
         top = ++sp;
-        G[pairOf(sp)] = G[pairOf(sp) + 1] = 0;
+        G.fill(0, pairOf(sp), pairOf(sp) + PAIR_ROW);
         if (c === BRACKET) {
           S[sp] = 0;
           state = ELEMENT;
@@ -326,6 +334,7 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
     }
   }
 
+  if (isCut && !isClosed && broken < 0) maskUnnamed(base, sp, end);
   walked[0] += p - at + goneBack;
   top = base;
   brokenUnderRule = forced !== 0 || rule !== 0;
@@ -336,7 +345,37 @@ export function walkJson(at: number, end: number, isCut: boolean): boolean {
 
 /** Deeper levels share one. */
 function pairOf(level: number): number {
-  return 3 * (level < LEVELS_NAMED ? level : LEVELS_NAMED - 1);
+  return PAIR_ROW * (level < LEVELS_NAMED ? level : LEVELS_NAMED - 1);
+}
+
+const IS_KEY = 1;
+const IS_VALUE = 2;
+/** With its escapes, no name of a parameter's parts is longer. */
+const CODED_NAME_BYTES_MAX = 6 * 6;
+
+/** Whether a member is the name or the value of a parameter. */
+function sortOf(at: number, end: number, kinds: number): number {
+  let from = at;
+  let to = end;
+  if ((kinds & BACKSLASH) !== 0) {
+    if (end - at > CODED_NAME_BYTES_MAX || !hasRoom(end - at)) return 0;
+    from = stackTop();
+    to = undoEscapes(at, end, JSON_STRING, from);
+  }
+  if (isKeyName(from, to)) return IS_KEY;
+  return isValueName(from, to) ? IS_VALUE : 0;
+}
+
+/** Where the kept bytes end: a value whose name has not come is masked, with all behind it. */
+function maskUnnamed(base: number, sp: number, end: number): void {
+  for (let level = base + 1; level <= sp && level < LEVELS_NAMED; level++) {
+    const g = pairOf(level);
+    if (G[g + 1] === 0 || G[g + 3] !== 0) continue;
+    if (level < sp && G[g + 4] === G[g + 1] && end - G[g + 1] > OPEN_VALUE_BYTES_MAX) continue;
+    cutEdits(G[g + 2]);
+    putUnreadable(G[g + 1], end, JSON_BARE);
+    return;
+  }
 }
 
 function isWord(at: number, end: number): boolean {
@@ -347,30 +386,6 @@ function isWord(at: number, end: number): boolean {
     if (i === word.length) return true;
   }
   return false;
-}
-
-const valueNames: readonly Buffer[] = ['value', 'values', 'val', 'v', 'content'].map((w) => Buffer.from(w));
-
-/** What the value of a parameter stands under, whatever its case. */
-function isValueName(at: number, end: number): boolean {
-  const first = B[at] | 32;
-  if (end - at > 7 || (first !== 118 && first !== 99)) return false;
-  for (const name of valueNames) {
-    if (name.length !== end - at) continue;
-    let i = 1;
-    while (i < name.length && name[i] === (B[at + i] | 32)) i++;
-    if (i === name.length && name[0] === first) return true;
-  }
-  return false;
-}
-
-const PARAMETER_NAME_BYTES_MAX = 64;
-
-/** Names of parameters have no blanks; titles and names of people mostly have. */
-function isParameterName(at: number, end: number): boolean {
-  if (end - at > PARAMETER_NAME_BYTES_MAX) return false;
-  for (let p = at; p < end; p++) if (B[p] <= 32) return false;
-  return true;
 }
 
 const prefixes: readonly Buffer[] = [")]}',", ")]}'", 'for(;;);', 'for (;;);', 'while(1);', 'while (1);', '/**/'].map((s) =>

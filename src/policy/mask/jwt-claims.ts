@@ -24,7 +24,8 @@ const OPEN = 123;
 const CLOSE = 125;
 export const JWT_BYTES_MAX = 8192;
 const DEPTH_MAX = 16;
-const TOKEN = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*$/;
+/** Also of base64, and with its padding. */
+const TOKEN = /^([A-Za-z0-9_+/-]+)={0,2}\.([A-Za-z0-9_+/-]+)={0,2}\.[A-Za-z0-9_+/-]*={0,2}$/;
 /** IANA, HTTP authentication schemes, and some that are used without being there. */
 const SCHEME =
   /^(AWS4-HMAC-SHA256|ApiKey|Basic|Bearer|Concealed|Digest|DPoP|GNAP|Hawk|HOBA|JWT|Key|Mutual|Negotiate|NTLM|OAuth|PrivateToken|SCRAM-SHA-1|SCRAM-SHA-256|Signature|Token|vapid) +/i;

@@ -135,3 +135,15 @@ test('hostile bodies are passed a bounded number of times', () => {
     assert.ok(walked[0] <= 24 * source.length, `${source.slice(0, 20)}: ${walked[0] / source.length} times`);
   }
 });
+
+test('a part with several names is masked under any of them', () => {
+  const head = (dispositions: string): string => `--xyz\r\n${dispositions}\r\n\r\nhunter2\r\n--xyz--`;
+  for (const dispositions of [
+    'Content-Disposition: form-data; name="password"; name="x"',
+    'Content-Disposition: form-data; name="x"; name="password"',
+    `Content-Disposition: form-data; name="x"; name*=UTF-8''pass%77ord; filename="a"`,
+    'Content-Disposition: form-data; name="password"\r\nContent-Disposition: form-data; name="x"',
+    'Content-Disposition: form-data; name="x"\r\nContent-Disposition: form-data; name="password"',
+  ])
+    assert.equal(mask(head(dispositions)).text, head(dispositions).replace('hunter2', '*password*'), dispositions);
+});

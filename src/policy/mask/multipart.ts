@@ -22,6 +22,7 @@ import { inspectName, inspectValue, nameRuleIn, noName } from './inspect.ts';
 import { walked } from './kinds.ts';
 import { enterValue, leaveValue, onlyReports, put, putUnreadable } from './put.ts';
 import { HIDDEN_NAME, hasRoom, setStackTop, stackTop } from './stack.ts';
+import { looksTable } from './table.ts';
 import { maskText } from './text.ts';
 import { PLAIN, URL_PATH } from './value.ts';
 import { walkers } from './walkers.ts';
@@ -139,6 +140,8 @@ function lineEnd(at: number, end: number): number {
 // The part at hand.
 let partNameAt = 0;
 let partNameEnd = 0;
+let partRule = 0;
+let partNames = 0;
 let isNameHidden = false;
 let partTypeAt = 0;
 let partTypeEnd = 0;
@@ -146,7 +149,7 @@ let hasFile = false;
 let encoding = 0;
 
 function maskPart(at: number, end: number, isCut: boolean): void {
-  partNameAt = partNameEnd = partTypeAt = partTypeEnd = encoding = 0;
+  partNameAt = partNameEnd = partRule = partNames = partTypeAt = partTypeEnd = encoding = 0;
   hasFile = isNameHidden = false;
   let p = at;
   for (;;) {
@@ -175,7 +178,10 @@ function maskPart(at: number, end: number, isCut: boolean): void {
   const nameEnd = partNameEnd;
   if (isNameHidden) pushName(HIDDEN_NAME.at, HIDDEN_NAME.end);
   else pushName(nameAt, nameEnd);
-  const rule = nameEnd > nameAt ? nestedNameRule(nameAt, nameEnd, URL_PATH) : 0;
+  const own = nameEnd > nameAt ? nestedNameRule(nameAt, nameEnd, URL_PATH) : 0;
+  const rule = partRule === 0 ? own : partRule;
+  // Of several names nobody knows which one keeps rules off.
+  if (partNames > 1) noName();
   if (rule !== 0 && !onlyReports(rule)) inspectValue(p, end, PLAIN, rule);
   else if (encoding !== 0) maskEncoded(p, end, isCut, typeAt, typeEnd, encoding);
   else if (typeEnd === typeAt && !hasFile && !isCut && !beginsDocument(p, end)) inspectValue(p, end, PLAIN, rule);
@@ -183,10 +189,11 @@ function maskPart(at: number, end: number, isCut: boolean): void {
   popField();
 }
 
+/** JSON, markup, a table. */
 function beginsDocument(at: number, end: number): boolean {
   let p = at;
   while (p < end && B[p] <= 32) p++;
-  return p < end && (B[p] === 123 || B[p] === 91 || B[p] === 60);
+  return p < end && (B[p] === 123 || B[p] === 91 || B[p] === 60 || looksTable(p, end, false));
 }
 
 /** A field of the head of a part. */
@@ -219,14 +226,12 @@ function maskDisposition(at: number, end: number): void {
   inspectValue(at, p, PLAIN, 0);
   for (p = nextParameter(p, end); p >= 0; p = nextParameter(p, end)) {
     if (isWord(NAME, parameterAt, parameterEnd)) {
-      partNameAt = valueAt;
-      partNameEnd = valueEnd;
-      isNameHidden = inspectName(valueAt, valueEnd, PLAIN);
+      notePartName();
+      isNameHidden = inspectName(partNameAt, partNameEnd, PLAIN) || isNameHidden;
     } else if (isWord(NAME_CODED, parameterAt, parameterEnd)) {
       // RFC 8187: UTF-8''caf%C3%A9
-      partNameAt = valueAt;
-      partNameEnd = valueEnd;
-      isNameHidden = inspectName(valueAt, valueEnd, URL_PATH);
+      notePartName();
+      isNameHidden = inspectName(partNameAt, partNameEnd, URL_PATH) || isNameHidden;
     } else {
       const isCoded = isWord(FILENAME_CODED, parameterAt, parameterEnd);
       if (isCoded || isWord(FILENAME, parameterAt, parameterEnd)) hasFile = true;
@@ -235,6 +240,14 @@ function maskDisposition(at: number, end: number): void {
       inspectValue(valueAt, valueEnd, isCoded ? URL_PATH : PLAIN, 0);
     }
   }
+}
+
+/** Servers differ in which of several names counts: each may have a rule, the first of them masks. */
+function notePartName(): void {
+  partNameAt = valueAt;
+  partNameEnd = valueEnd;
+  partNames++;
+  if ((partRule === 0 || onlyReports(partRule)) && partNameEnd > partNameAt) partRule = nestedNameRule(partNameAt, partNameEnd, URL_PATH);
 }
 
 // A parameter, as `nextParameter` found it.

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { bytes } from '../../base/arena.ts';
 import { defaultMasking } from '../default-masking.ts';
 import { AT, charsOf, detectors, findings, HEX, random, rule, underName, useRules } from './detect-testing.ts';
-import { DENIED_SETS_MAX, denied, lookUpName, namesWorkedOut, ruleOfName, splitName } from './names.ts';
-import { BODY, COOKIE, HEADER, OF_RESPONSE, place } from './place.ts';
+import { countRule, DENIED_SETS_MAX, denied, lookUpName, namesWorkedOut, ruleOfName, splitName } from './names.ts';
+import { BODY, COOKIE, HEADER, OF_RESPONSE, PATH, place, QUERY } from './place.ts';
 
 test('words of a name', () => {
   for (const [name, words] of [
@@ -21,6 +21,16 @@ test('words of a name', () => {
     ['__', ''],
     ['contraseñaNueva', 'contraseña nueva'],
     ['a b', 'a b'],
+    ['\ufeffpassword', 'password'],
+    ['password\u00a0', 'password'],
+    ['“password”', 'password'],
+    ['my\u200bpassword', 'my password'],
+    ['pass\u00adword', 'pass word'],
+    ['a\u3000b', 'a b'],
+    ['\u{1f511}\ufe0fpin\u{1f511}', 'pin'],
+    ['größeÉtéＰｉｎ', 'größeétéｐｉｎ'],
+    ['密码', '密码'],
+    ['cafe\u0301Pin', 'cafe\u0301 pin'],
   ])
     assert.equal(splitName(name).join(' '), words, name);
 });
@@ -75,12 +85,48 @@ test('which names a field fits', () => {
   ])
     assert.equal(underName(name), 'f', name);
   for (const name of [
-    ...['', '-', 'pass', 'passwords', 'passwordless', 'shipping', 'pinterest', 'userPin', 'pin2', 'spin'],
-    ...['tokenizer', 'tokens', 'maxTokens', 'detokenized', 'card', 'number', 'cardType', 'numberCard', 'scorecardnumbers'.slice(0, 9)],
+    ...['', '-', 'pass', 'passwordless', 'pins', 'passwordss', 'shipping', 'pinterest', 'userPin', 'pin2', 'spin'],
+    ...['tokenizer', 'detokenized', 'tokensUsed', 'card', 'number', 'cardType', 'numberCard', 'scorecardnumbers'.slice(0, 9)],
     ...['voicemail', 'apiVersion', 'keyApi', 'option', 'otpion'],
     ...['tokenType', 'token_expires', 'passwordChangedAt', 'password_policy', 'cardNumberLength', 'emailVerified'],
   ])
     assert.equal(underName(name), '', name);
+});
+
+test('plurals', () => {
+  useRules([
+    rule({ name: 'f', fields: ['password', 'token', '=pin', 'card-number', 'street-address', '2fa-code'], notFields: ['page-token'] }),
+  ]);
+  for (const name of [
+    ...['passwords', 'userPasswords', 'passwords2', 'passwords[0]', 'userpasswords', 'tokens', 'maxTokens', 'card_numbers', 'cardNumbers'],
+    ...['cardnumbers', 'billingCardNumbers', 'card2Numbers', 'streetAddresses', 'my2faCodes', 'USER_PASSWORDS'],
+  ])
+    assert.equal(underName(name), 'f', name);
+  for (const name of ['pins', 'pageTokens', 'passwordTypes', 'tokenExpires', 'cardNumbersCount', 'ss', 's', '2s'])
+    assert.equal(underName(name), '', name);
+});
+
+test('a plural in a path is a collection: the ids in it are no secrets', () => {
+  useRules([rule({ name: 'f', fields: ['phone', 'api-tokens'] })]);
+  place[0] = PATH;
+  for (const [name, expected] of [
+    ['phone', 'f'],
+    ['phones', ''],
+    ['api-tokens', 'f'],
+  ] as const)
+    assert.equal(underName(name), expected, name);
+  place[0] = QUERY;
+  assert.equal(underName('phones'), 'f');
+});
+
+test('under the plural of token a number may stand for how many there are', () => {
+  const countOf = (name: string): number => countRule(AT, AT + bytes.write(name, AT));
+  useRules([rule({ name: 'f', fields: ['password', 'token'] }), rule({ name: 'g', fields: ['card-token', 'api-tokens'] })]);
+  for (const name of ['tokens', 'max_tokens', 'totalTokens', 'prompt_tokens']) assert.equal(countOf(name), 1, name);
+  for (const name of ['token', 'passwords', 'user_password_tokens', 'access_token', 'x']) assert.equal(countOf(name), 0, name);
+  useRules([rule({ name: 'f', fields: ['tokens', 'token'] })]);
+  assert.equal(underName('tokens'), 'f');
+  assert.equal(countOf('tokens'), 0);
 });
 
 test('digits between and beside words', () => {
@@ -260,6 +306,22 @@ test('the shipped rules: common names', () => {
     ['cvv', 'card-security-code'],
     ['dateOfBirth', 'date-of-birth'],
     ['zip', 'postal-address'],
+    ...[
+      ...['phonenumber', 'phoneno', 'telephonenumber', 'phones', 'tels'].map((name) => [name, 'phone-number']),
+      ...['ibannumber', 'ibans', 'accountNumbers'].map((name) => [name, 'bank-account']),
+      ...['ssnnumber', 'ssns', 'passports'].map((name) => [name, 'identity-number']),
+      ...['otpcode', 'passwordagain', 'new-pin', 'currentPin', 'old_pin', 'userPin', 'pins', 'otps'].map((name) => [name, 'password']),
+      ...['DB_PASS', 'smtpPass', 'user_pass', 'pass1', 'db-pw', 'backupCodes', 'recovery_codes'].map((name) => [name, 'password']),
+      ...['cvvcode', 'cvvs'].map((name) => [name, 'card-security-code']),
+      ...['consumersecret', 'privateKeys'].map((name) => [name, 'secret']),
+      ['x-rapidapi-key', 'access-key'],
+      ['sessionIds', 'session-id'],
+      ['cardNumbers', 'card-number'],
+      ['dobs', 'date-of-birth'],
+      ['x-ratelimit-reset-tokens', ''],
+      ['nextPageTokens', ''],
+      ['nopassword', ''],
+    ],
     ['id', ''],
     ['createdAt', ''],
     ['shippingMethod', ''],

@@ -11,10 +11,15 @@
  *      digits may be left out: my2faCode fits `2fa-code`, card2Number `card-number`;
  *   2. it has several words and at least TOGETHER_CHARS_MIN letters, and a word begins or ends with it: billingcardnumber;
  *   3. it has one word or fewer letters than that, and a word is this with one of `companions` before or behind it:
- *      userpassword, newpin, oldccnum.
+ *      userpassword, newpin, oldccnum, phoneno;
+ *   4. it has no "=", and so fits when the last word is read without the s of a plural: tokens, cardNumbers, addresses. Not in
+ *      paths, where a plural names a collection, and what follows is the id of one of its things: /phones/iphone-15.
  * So `pin` does not fit shipping, nor `token` tokenizer. It does not count under a name that the rule keeps off from
  * (`notFields`, which fit in the same way), and it does not fit where the last word of the name speaks about the
- * thing instead of holding it (`abouts`): tokenType, password_policy, emailVerified.
+ * thing instead of holding it (`abouts`): tokenType, password_policy, emailVerified. Where only the plural of `token` fits, as
+ * language models count them, a number may stand for how many there are (`countRule`).
+ *
+ * Letters beyond ASCII are letters; all other characters separate words, so that nothing glued to a name hides it: “password”.
  *
  * Strings are made at first sight of a name that may fit; from then on it is found by its bytes. Bounds: NAMES_MAX names of up to
  * NAME_BYTES_MAX bytes are remembered, then it starts anew; names that are longer are worked out each time, from their
@@ -24,7 +29,7 @@ import { randomBytes } from 'node:crypto';
 import { bytes, view } from '../../base/arena.ts';
 import type { MaskingRule } from '../spec.ts';
 import { buildAutomaton, mayFit } from './name-automaton.ts';
-import { place } from './place.ts';
+import { PATH, place } from './place.ts';
 
 const B = bytes;
 const V = view;
@@ -46,9 +51,11 @@ const companions = new Set(
     'customer database db default device email enc encrypted ftp guest hashed home http id initial jwt ldap login mail main master member ' +
     'mobile my mysql new oauth old owner password personal phone plain primary private proxy push reenter refresh register repeat reset ' +
     'retype root secret security server service session shared shipping signing site smtp sms ssh sso system temp temporary user username ' +
-    'value verify web webhook wifi work xsrf'
+    'value verify web webhook wifi work xsrf consumer'
   ).split(' '),
 );
+/** Stands only behind. */
+const followers = new Set([...companions, 'number', 'no', 'code', 'again']);
 
 /** The last word of names that speak about a thing: nothing of it stands under them. */
 const abouts = new Set(
@@ -61,7 +68,13 @@ const abouts = new Set(
 interface Field {
   readonly rule: number;
   readonly isDenial: boolean;
+  /** It fits a plural that may stand for a number of things. */
+  readonly isCount?: boolean;
 }
+
+/** The field whose plural may stand for a number of things. */
+const COUNTED = 'token';
+const IS_COUNT = 1 << 30;
 
 const wholes = new Map<string, Field[]>();
 const parts = new Map<string, Field[]>();
@@ -114,7 +127,8 @@ export function resetNames(rules: readonly MaskingRule[], placesOfRules: Int32Ar
   togetherLengths = lengthsOf(together);
   const classes = new Map<string, number>();
   for (let p = 0; p < 32; p++) {
-    const key = rules.map((rule, i) => (rule.fields.length > 0 ? (placesOfRules[i + 1] >>> p) & 1 : '')).join();
+    const places = rules.map((rule, i) => (rule.fields.length > 0 ? (placesOfRules[i + 1] >>> p) & 1 : '')).join();
+    const key = p === PATH ? `path ${places}` : places;
     let c = classes.get(key);
     if (c === undefined) {
       c = classes.size;
@@ -158,13 +172,19 @@ function forget(): void {
 /** The rule that masks what stands under the name, or 0; and `denied` for what is detected there. An empty name: nothing known. */
 export function lookUpName(at: number, end: number): number {
   const answer = hasFields && end > at ? find(at, end) : 0;
-  X[0] = answer >> 8;
+  X[0] = (answer & ~IS_COUNT) >> 8;
   return answer & 255;
 }
 
 /** The rule alone. */
 export function ruleOfName(at: number, end: number): number {
   return hasFields && end > at ? find(at, end) & 255 : 0;
+}
+
+/** The rule alone, of a name under which a number may stand for how many there are: max_tokens. 0 for other names. */
+export function countRule(at: number, end: number): number {
+  const answer = hasFields && end > at ? find(at, end) : 0;
+  return (answer & IS_COUNT) === 0 ? 0 : answer & 255;
 }
 
 function find(at: number, end: number): number {
@@ -214,12 +234,14 @@ function isSame(stored: number, at: number, n: number): boolean {
   return true;
 }
 
-/** Rule in the low eight bits, set of those that keep off above. */
+/** Rule in the low eight bits, set of those that keep off above, and IS_COUNT. */
 function workOut(at: number, end: number, kind: number): number {
   if (!mayFit(at, end)) return 0;
   worked++;
   const found: Field[] = [];
-  collectFields(splitName(B.toString('utf8', at, end)), found);
+  const words = splitName(B.toString('utf8', at, end));
+  collectFields(words, found);
+  if (classPlace[kind] !== PATH) collectPlural(words, found);
   const denials = new Set<number>();
   for (const field of found) if (field.isDenial) denials.add(field.rule);
   let rule = 0;
@@ -228,7 +250,8 @@ function workOut(at: number, end: number, kind: number): number {
     if (field.isDenial || (rule !== 0 && field.rule >= rule) || denials.has(field.rule)) continue;
     if (((appliesAt[field.rule] >>> bit) & 1) !== 0) rule = field.rule;
   }
-  return rule | (deniedSet(denials) << 8);
+  const isCount = rule !== 0 && found.every((field) => field.rule !== rule || field.isDenial || field.isCount === true);
+  return rule | (deniedSet(denials) << 8) | (isCount ? IS_COUNT : 0);
 }
 
 let worked = 0;
@@ -300,6 +323,31 @@ function collectRuns(words: readonly string[], found: Field[]): void {
   }
 }
 
+/** The same for the last word without the s of a plural. */
+function collectPlural(words: readonly string[], found: Field[]): void {
+  const runs = words.flatMap((word) => word.match(/[0-9]+|[^0-9]+/g) ?? []);
+  const last = runs.findLastIndex((run) => !isDigit(run.charCodeAt(0)));
+  const one = last < 0 ? '' : singular(runs[last]);
+  if (one === '') return;
+  let joined = '';
+  let letters = '';
+  for (let i = last; i >= 0 && last - i < RUNS_MAX && letters.length <= partCharsMax; i--) {
+    const run = i === last ? one : runs[i];
+    joined = run + joined;
+    if (!isDigit(run.charCodeAt(0))) letters = run + letters;
+    const list = parts.get(joined);
+    if (joined === COUNTED) for (const field of list ?? []) found.push({ ...field, isCount: true });
+    else take(list, found, true);
+    if (letters !== joined) take(parts.get(letters), found, true);
+  }
+  if (one.length <= WORD_CHARS_MAX) collectTogether(one, found, true);
+}
+
+function singular(word: string): string {
+  if (!word.endsWith('s') || word.endsWith('ss')) return '';
+  return word.slice(0, /(?:ss|x)es$/.test(word) ? -2 : -1);
+}
+
 function collectTogether(word: string, found: Field[], isFree: boolean): void {
   for (const n of togetherLengths) {
     if (n >= word.length) continue;
@@ -311,7 +359,7 @@ function collectTogether(word: string, found: Field[], isFree: boolean): void {
     const behind = singles.get(word.slice(-n));
     if (behind !== undefined && companions.has(word.slice(0, -n))) take(behind, found, isFree);
     const before = singles.get(word.slice(0, n));
-    if (before !== undefined && companions.has(word.slice(n))) take(before, found, isFree);
+    if (before !== undefined && followers.has(word.slice(n))) take(before, found, isFree);
   }
 }
 
@@ -335,12 +383,14 @@ const OTHER = 0;
 const SMALL = 1;
 const CAPITAL = 2;
 const NUMBER = 3;
+/** Beyond ASCII: letters, and marks on them, that can be seen. Characters in two parts (above U+FFFF) are none. */
+const LETTER = /(?!\p{Default_Ignorable_Code_Point})[\p{L}\p{Mn}\p{Mc}]/u;
 
 function kindOf(c: number): number {
   if (c >= 97 && c <= 122) return SMALL;
   if (c >= 65 && c <= 90) return CAPITAL;
   if (isDigit(c)) return NUMBER;
-  return c >= 128 ? SMALL : OTHER;
+  return c >= 128 && LETTER.test(String.fromCharCode(c)) ? SMALL : OTHER;
 }
 
 /** The words of a name, in lower case. */

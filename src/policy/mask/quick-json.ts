@@ -5,16 +5,17 @@
  *   {"id":7,"title":"A cup","mail":"ann@example.com","tags":["blue"]}
  *                                  ^ the only stop, when the names are known
  *
- * Documents that are cut, broken or unusual, names with escapes, and rules for whole objects are given up: json.ts walks these
- * from their start. So both give the same edits.
+ * Documents that are cut, broken or unusual, names with escapes, rules for whole objects and parameters with a rule are given
+ * up: json.ts walks these from their start. So both give the same edits.
  */
 import { bytes, words } from '../../base/arena.ts';
 import { cutEdits, editCount, editsAsked } from './edits.ts';
 import { cutField, fieldDepth } from './field.ts';
-import { inspectBare, inspectName, inspectValue, nameAtHand, nameRule, nameRuleIn, noName } from './inspect.ts';
+import { inspectBare, inspectName, inspectValue, nameAtHand, nameRule, noName } from './inspect.ts';
 import { quickKernels } from './kernels/kernels.ts';
 import * as q from './kernels/tables.ts';
 import { walked } from './kinds.ts';
+import { isKeyName, parameterRule } from './parameters.ts';
 import { place } from './place.ts';
 import { nestingNow } from './put.ts';
 import { isQuick, keepName, keepValue } from './quick.ts';
@@ -24,7 +25,7 @@ const B = bytes;
 const W = words;
 const P = place;
 const kernels = quickKernels;
-const { TYPES, DONE, GIVEN_UP, STRING, NAME, BARE, KEY, IN_JSON, IS_KEY, IS_SPECIAL, RULE_SHIFT } = q;
+const { TYPES, DONE, GIVEN_UP, STRING, NAME, BARE, IN_JSON, IS_SPECIAL, RULE_SHIFT } = q;
 const AT = q.AT >> 2;
 const FROM = q.FROM >> 2;
 const TO = q.TO >> 2;
@@ -68,15 +69,14 @@ export function walkQuickly(at: number, end: number): boolean {
       const asked = editsAsked();
       cutField(level);
       if (inspectName(from, to, JSON_STRING) || editsAsked() !== asked) break;
-      const flags = isKeyName(from, to) ? IS_KEY : 0;
-      if (own !== 0 && flags !== 0) break;
       W[RULE] = own;
-      W[FORCED] = own !== 0 ? 1 : flags << 1;
-      keepName(from, to, own !== 0 ? IS_SPECIAL | (own << RULE_SHIFT) : flags);
+      W[FORCED] = own !== 0 ? 1 : 0;
+      // A name of a parameter is not kept: the walk stops at each.
+      if (!isKeyName(from, to)) keepName(from, to, own !== 0 ? IS_SPECIAL | (own << RULE_SHIFT) : 0);
+      else if (own !== 0 || namesParameter(p, end)) break;
       continue;
     }
     cutField(level);
-    if (why === KEY && nameRuleIn(from, to, JSON_STRING) !== 0) break;
     setName(level);
     const isOrdinary = why === STRING && rule === 0 && nameAtHand() === 0;
     const asked = editsAsked();
@@ -91,20 +91,16 @@ export function walkQuickly(at: number, end: number): boolean {
   return false;
 }
 
-/** `name`, `key`, `k` or `field`, and `path` as patches have it (RFC 6902), whatever its case. */
-export function isKeyName(at: number, end: number): boolean {
-  const first = B[at] | 32;
-  switch (end - at) {
-    case 1:
-      return first === 107;
-    case 3:
-      return first === 107 && (B[at + 1] | 32) === 101 && (B[at + 2] | 32) === 121;
-    case 4:
-      if (first === 112) return (B[at + 1] | 32) === 97 && (B[at + 2] | 32) === 116 && (B[at + 3] | 32) === 104;
-      return first === 110 && (B[at + 1] | 32) === 97 && (B[at + 2] | 32) === 109 && (B[at + 3] | 32) === 101;
-    case 5:
-      return first === 102 && (B[at + 1] | 32) === 105 && (B[at + 2] | 32) === 101 && (B[at + 3] | 32) === 108 && (B[at + 4] | 32) === 100;
-    default:
-      return false;
-  }
+const BLANK = 32;
+const QUOTE = 34;
+const BACKSLASH = 92;
+
+/** Whether the value at p is a string that has a rule as the name of a parameter, or that does not end. */
+function namesParameter(at: number, end: number): boolean {
+  let p = at;
+  while (p < end && B[p] <= BLANK) p++;
+  if (p >= end || B[p] !== QUOTE) return false;
+  const from = ++p;
+  while (p < end && B[p] !== QUOTE) p += B[p] === BACKSLASH ? 2 : 1;
+  return p >= end || parameterRule(from, p, JSON_STRING) !== 0;
 }

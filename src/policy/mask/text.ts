@@ -4,15 +4,18 @@
  *   Dear Ann, your card 4111 1111 1111 1111 was charged. password=hunter2
  *
  * Where the kept bytes end early, what may be the beginning of something is masked: the last word, or the last run of digits
- * with blanks and hyphens between them, TAIL_BYTES_MAX at most.
+ * with separators of numbers between them (detectors/odd-separators.ts), as many digits as a number may have. TAIL_BYTES_MAX at most.
  */
 import { bytes } from '../../base/arena.ts';
+import { separatorsBefore } from './detectors/odd-separators.ts';
 import { inspectValue, noName } from './inspect.ts';
 import { putUnreadable } from './put.ts';
 import { PLAIN } from './value.ts';
 
 const B = bytes;
 const TAIL_BYTES_MAX = 4096;
+/** No number that is known has more. */
+const TAIL_DIGITS_MAX = 40;
 const SEMICOLON = 59;
 
 export function maskText(at: number, end: number, isCut: boolean): void {
@@ -38,8 +41,7 @@ export function tailAt(at: number, end: number, isCoded = false): number {
   for (let before = -1; p !== before; ) {
     before = p;
     while (p > stop && B[p - 1] > 32) p--;
-    // 4111 1111 1111 1
-    while (p > stop && (isDigit(B[p - 1]) || ((B[p - 1] === 32 || B[p - 1] === 45) && p - 1 > stop && isDigit(B[p - 2])))) p--;
+    p = digitsBefore(p, stop, isCoded ? TAIL_BYTES_MAX : TAIL_DIGITS_MAX);
     // &#52;111 1111 1111 &#49;: as long as the word before ends with a digit or a reference
     if (!isCoded) break;
     if (p - 1 > stop && B[p - 1] === 32 && B[p - 2] === SEMICOLON) p--;
@@ -47,6 +49,21 @@ export function tailAt(at: number, end: number, isCoded = false): number {
   // The digits may end a word: 192.0.2.1 an...
   while (p > stop && B[p - 1] > 32) p--;
   return p;
+}
+
+/** 4111 1111 - 1111 1: where the digits before p begin, `most` of them, and what stands between them. */
+function digitsBefore(p: number, stop: number, most: number): number {
+  let s = p;
+  for (let n = 0; n < most; n++) {
+    if (s > stop && isDigit(B[s - 1])) {
+      s--;
+      continue;
+    }
+    const q = separatorsBefore(s, stop);
+    if (q === s || q <= stop || !isDigit(B[q - 1])) break;
+    s = q - 1;
+  }
+  return s;
 }
 
 function isDigit(c: number): boolean {

@@ -162,3 +162,66 @@ test('an element with a value before the one with its name', () => {
   for (const n of [2, 20, 50])
     assert.doesNotMatch(xml(`${'<p><value>'.repeat(n)}hunter2${'</value><name>password</name></p>'.repeat(n)}`), /hunter2/, `${n}`);
 });
+
+test('pairs of elements: all names of lists of parameters, with other elements between', () => {
+  const hidden = '*password*';
+  for (const [source, wanted] of [
+    [
+      '<P><Name>/prod/db/password</Name><Type>SecureString</Type><Value>x</Value></P>',
+      `<P><Name>/prod/db/password</Name><Type>SecureString</Type><Value>${hidden}</Value></P>`,
+    ],
+    ['<p><name><![CDATA[password]]></name><value>x</value></p>', `<p><name><![CDATA[password]]></name><value>${hidden}</value></p>`],
+    ['<p><value>x</value><name><![CDATA[password]]></name></p>', `<p><value>${hidden}</value><name><![CDATA[password]]></name></p>`],
+    ['<p><k>password</k><v>x</v></p>', `<p><k>password</k><v>${hidden}</v></p>`],
+    ['<p><field>password</field><content>x</content></p>', `<p><field>password</field><content>${hidden}</content></p>`],
+    ['<p><v>x</v><id>1</id><path>/password</path></p>', `<p><v>${hidden}</v><id>1</id><path>/password</path></p>`],
+    ['<p><name>User Password</name><value>x</value></p>', `<p><name>User Password</name><value>${hidden}</value></p>`],
+    ['<p><name>Password manager</name><value>3</value></p>', '<p><name>Password manager</name><value>3</value></p>'],
+    [
+      '<p><name>password</name><meta><name>size</name><value>1</value></meta><value>x</value></p>',
+      `<p><name>password</name><meta><name>${hidden}</name><value>${hidden}</value></meta><value>${hidden}</value></p>`,
+    ],
+    [
+      '<p><name>password</name><id>1</id><meta><name>size</name><value>1</value></meta><value>x</value></p>',
+      `<p><name>password</name><id>1</id><meta><name>${hidden}</name><value>${hidden}</value></meta><value>${hidden}</value></p>`,
+    ],
+    [
+      '<p><name>password</name><a>1</a><meta><name>size</name><value>1</value></meta><value>x</value><value>y</value></p>',
+      `<p><name>password</name><a>${hidden}</a><meta><name>size</name><value>1</value></meta><value>${hidden}</value><value>${hidden}</value></p>`,
+    ],
+    ['<p><val>x</val><val>y</val><key>password</key></p>', `<p><val>${hidden}</val><val>${hidden}</val><key>password</key></p>`],
+    [
+      '<p><name>password</name><value>x</value><name>size</name><value>1</value></p><value>2</value>',
+      `<p><name>password</name><value>${hidden}</value><name>size</name><value>1</value></p><value>2</value>`,
+    ],
+    ['<p><name>password</name><key>size</key><value>x</value></p>', `<p><name>password</name><key>size</key><value>${hidden}</value></p>`],
+  ])
+    assert.equal(xml(source), wanted);
+});
+
+test('attributes that name an element: those of parameters, and friendly names', () => {
+  for (const [source, wanted] of [
+    ['<e k="password" v="x"/>', '<e k="password" v="*password*"/>'],
+    ['<add field="password" value="x"/>', '<add field="password" value="*password*"/>'],
+    [
+      '<Attribute Name="urn:oid:2" FriendlyName="iban"><AttributeValue>x</AttributeValue></Attribute>',
+      '<Attribute Name="urn:oid:2" FriendlyName="iban"><AttributeValue>*iban*</AttributeValue></Attribute>',
+    ],
+  ])
+    assert.equal(xml(source), wanted);
+});
+
+test('pairs of elements, cut: a value whose name has not come is masked', () => {
+  for (const [cut, wanted] of [
+    ['<p><value>hunter2</value><', '<p><*unreadable*'],
+    ['<p><value>hunter2</value><name>pass', '<p><*unreadable*'],
+    ['<p><value><string>hunter2</string><', '<p><*unreadable*'],
+    ['<value>hunter2</value><na', '<*unreadable*'],
+    ['<p><value>17</value><name>size</name><b', '<p><value>17</value><name>size</name><*unreadable*'],
+    ['<p><name>size</name><value>17</value><b', '<p><name>size</name><value>17</value><*unreadable*'],
+  ])
+    assert.equal(xml(cut, true), wanted);
+  assert.match(xml(`<feed><content>${'<a>tea</a>'.repeat(200)}<`, true), /<a>tea/);
+  const source = '<l><p><value>hunter2</value><t>1</t><name><![CDATA[password]]></name></p></l>';
+  for (let n = 0; n < source.length; n++) assert.doesNotMatch(xml(source.slice(0, n), true), /hunt/, `${n}`);
+});

@@ -7,10 +7,12 @@
  * Names are looked up without their prefix. A rule that an element stands under masks all texts in it and all its attributes
  * but those that name and type it. An attribute name=, key= or id= with a rule gives it to the element, when the element has
  * none of its own; in HTML only to its value and the text right behind it. <key>iban</key><string>, <name>iban</name><value>
- * give the second its name, in either order. Entities are undone by undo.ts; what a DTD defines is never applied, and masked whole.
+ * give the second its name, in either order (parameters.ts): the element right behind a name stands under it, unless it only
+ * types, and all values do up to the next element of that name. Entities are undone by undo.ts; what a DTD defines is never
+ * applied, and masked whole.
  *
  * Nothing is refused: what is no markup is text. In XML a tag, comment or section that does not end is masked whole; in HTML it
- * is text, unless the kept bytes end early. Scripts and styles of HTML are text, or JSON where they hold it.
+ * is text, unless the kept bytes end early; a value whose name had not come yet is then masked as well. Scripts and styles of HTML are text, or JSON where they hold it.
  *
  * Bounds: linear, with ELEMENTS_KEPT names of open elements; below them only their number is known, and a text there stands
  * under no name of its own.
@@ -21,6 +23,7 @@ import { cutField, fieldDepth, popField, pushName } from './field.ts';
 import { inspectName, inspectValue, nameAtHand, nameRule, nameRuleIn, noName, setNameAtHand } from './inspect.ts';
 import { jsonBrokenAt, jsonBrokenUnderRule, walkJson } from './json.ts';
 import { walked } from './kinds.ts';
+import { isKeyName, isValueName, parameterRule } from './parameters.ts';
 import { NESTING_MAX, nestingNow, onlyReports, putUnreadable } from './put.ts';
 import { HIDDEN_NAME } from './stack.ts';
 import { maskText, tailAt } from './text.ts';
@@ -62,7 +65,7 @@ const CDATA = text('[cdata[');
 const SCRIPT = text('script');
 const STYLE = text('style');
 /** Attributes whose value is a name for the element, the strongest first. */
-const naming: readonly Buffer[] = ['name', 'key', 'id', 'itemprop', 'property'].map(text);
+const naming: readonly Buffer[] = ['name', 'key', 'id', 'itemprop', 'property', 'k', 'field', 'friendlyname'].map(text);
 /** Attributes that only name or type an element: they stay when the element is masked. */
 const typing: readonly Buffer[] = [
   ...naming,
@@ -73,9 +76,6 @@ const valued: readonly Buffer[] = ['value', 'content', 'data-value'].map(text);
 /** Elements of HTML that have no end. */
 const empty: readonly Buffer[] = 'area base br col embed hr img input link meta param source track wbr'.split(' ').map(text);
 const XMLNS = text('xmlns:');
-const KEY = text('key');
-const NAME = text('name');
-const VALUE = text('value');
 const COMMENT_END = text('-->');
 const CDATA_END = text(']]>');
 const INSTRUCTION_END = text('?>');
@@ -110,22 +110,36 @@ let forcedEnd = 0;
 let forcedOpen = 0;
 /** HTML: the rule of the text right behind a tag. */
 let directRule = 0;
-/** `<key>` or `<name>` said that what the next element at this depth holds has a rule. */
-let pairRule = 0;
-let pairDepth = 0;
-/** By nesting and depth: where the tag of the last element "value" begins whose name did not come before it, and the edits before it. */
-const passed = new Int32Array(2 * ELEMENTS_KEPT * (NESTING_MAX + 1));
-const V = passed;
+/**
+ * Row by nesting and depth, of parameters among the elements there: rule of the last name that has one; name of its element;
+ * whether the next element stands under it. First value whose name did not come before it: its tag, its name, and the edits
+ * before it; what is known of its name.
+ */
+const PAIR_ROW = 8;
+const pairs = new Int32Array(PAIR_ROW * ELEMENTS_KEPT * (NESTING_MAX + 1));
+const V = pairs;
+const RULE = 0;
+const KEY_AT = 1;
+const KEY_END = 2;
+const IS_NEXT = 3;
+const VALUE_TAG = 4;
+const VALUE_NAME = 5;
+const EDITS = 6;
+const NAMED = 7;
+// What NAMED says: it has not come, came behind the value, came before it.
+const NOT_YET = 0;
+const BEHIND = 1;
+const BEFORE = 2;
+/** An element with a value that is longer, and has not ended where the kept bytes end, is none of a parameter. */
+const OPEN_VALUE_BYTES_MAX = 1024;
 
 function walk(at: number, end: number, isCut: boolean, mode: number): boolean {
   const outerForced = forced;
   const outerAt = forcedAt;
   const outerEnd = forcedEnd;
   const outerOpen = forcedOpen;
-  const outerPair = pairRule;
-  const outerDepth = pairDepth;
   const fieldBase = fieldDepth();
-  forced = forcedOpen = pairRule = directRule = 0;
+  forced = forcedOpen = directRule = 0;
   noName();
   const isWhole = walkMarkup(at, end, isCut, mode, 3 * ELEMENTS_KEPT * nestingNow(), fieldBase);
   cutField(fieldBase);
@@ -133,8 +147,6 @@ function walk(at: number, end: number, isCut: boolean, mode: number): boolean {
   forcedAt = outerAt;
   forcedEnd = outerEnd;
   forcedOpen = outerOpen;
-  pairRule = outerPair;
-  pairDepth = outerDepth;
   directRule = 0;
   return isWhole;
 }
@@ -143,37 +155,42 @@ function walkMarkup(at: number, end: number, isCut: boolean, mode: number, rows:
   let depth = 0;
   let p = at;
   let goneBack = 0;
-  const values = 2 * ELEMENTS_KEPT * nestingNow();
-  V[values] = 0;
+  const rowsOfPairs = PAIR_ROW * ELEMENTS_KEPT * nestingNow();
+  clearPair(rowsOfPairs);
   while (p < end) {
     const isMarkup = B[p] === LESS && beginsMarkup(p, end);
     if (!isMarkup || B[p + 1] === EXCLAMATION || B[p + 1] === QUESTION_MARK) {
       setNameAtHand(depth > 0 && depth <= ELEMENTS_KEPT ? L[rows + 3 * depth - 1] : 0);
-      if (isMarkup) {
-        p = maskDeclaration(p, end, isCut, mode);
-        if (p < 0) return false;
-        continue;
-      }
       let q = p + 1;
-      while (q < end && (B[q] !== LESS || !beginsMarkup(q, end))) q++;
-      walked[0] += q - p;
-      maskPiece(p, q, isCut && q === end, XML_TEXT);
-      if (forced === 0 && depth > 0 && depth <= ELEMENTS_KEPT) notePair(p, q, L[rows + 3 * depth - 3], L[rows + 3 * depth - 2], depth - 1);
-      p = q;
-      const v = values + 2 * pairDepth;
-      if (pairRule !== 0 && pairDepth === depth - 1 && V[v] !== 0) {
-        // <value>x</value><name>password</name>: once more, from the value on.
-        const valueTagAt = V[v];
-        goneBack += q - valueTagAt;
-        cutEdits(V[v + 1]);
-        V[v] = 0;
-        if (goneBack > end - at) {
-          putUnreadable(valueTagAt, end, PLAIN);
-          return true;
-        }
-        p = valueTagAt;
-        depth = pairDepth;
+      let form = XML_TEXT;
+      if (isMarkup) {
+        q = maskDeclaration(p, end, isCut, mode);
+        if (q < 0) return false;
+        form = PLAIN;
+      } else {
+        while (q < end && (B[q] !== LESS || !beginsMarkup(q, end))) q++;
+        walked[0] += q - p;
+        maskPiece(p, q, isCut && q === end, XML_TEXT);
+        sectionAt = p;
+        // Where the kept bytes end the name may go on.
+        sectionEnd = isCut && q === end ? p : q;
       }
+      p = q;
+      if (forced !== 0 || depth === 0 || depth > ELEMENTS_KEPT || !isKeyName(L[rows + 3 * depth - 3], L[rows + 3 * depth - 2])) continue;
+      const r = rowsOfPairs + PAIR_ROW * (depth - 1);
+      notePair(form, L[rows + 3 * depth - 3], L[rows + 3 * depth - 2], r);
+      if (V[r + RULE] === 0 || V[r + VALUE_TAG] === 0) continue;
+      // <value>x</value><name>password</name>: once more, from the value on.
+      const valueTagAt = V[r + VALUE_TAG];
+      goneBack += q - valueTagAt;
+      cutEdits(V[r + EDITS]);
+      V[r + VALUE_TAG] = V[r + IS_NEXT] = 0;
+      if (goneBack > end - at) {
+        putUnreadable(valueTagAt, end, PLAIN);
+        return true;
+      }
+      p = valueTagAt;
+      depth--;
       continue;
     }
     directRule = 0;
@@ -181,14 +198,16 @@ function walkMarkup(at: number, end: number, isCut: boolean, mode: number, rows:
     const tagAt = isClosing ? p + 2 : p + 1;
     const close = tagEnd(tagAt, end);
     walked[0] += close < 0 ? end - p : 3 * (close - p);
-    if (close < 0) return unfinished(p, end, isCut, mode);
+    if (close < 0) {
+      if (!unfinished(p, end, isCut, mode)) return false;
+      break;
+    }
     const nameEnd = nameEndOf(tagAt, close);
     const nameAt = localName(tagAt, nameEnd);
     if (isClosing) {
       inspectName(nameAt, nameEnd, PLAIN);
       if (forced !== 0 && isSame(nameAt, nameEnd, forcedAt, forcedEnd) && --forcedOpen === 0) forced = 0;
       depth = depthAfter(nameAt, nameEnd, rows, depth);
-      if (pairRule !== 0 && depth < pairDepth) pairRule = 0;
       if (depth < ELEMENTS_KEPT) cutField(fieldBase + depth);
       p = close + 1;
       continue;
@@ -206,20 +225,15 @@ function walkMarkup(at: number, end: number, isCut: boolean, mode: number, rows:
     }
     let rule = forced === 0 ? nameRule(nameAt, nameEnd) : 0;
     if (depth < ELEMENTS_KEPT) L[rows + 3 * depth + 2] = nameAtHand();
-    if (pairRule !== 0 && depth === pairDepth) {
-      if (rule === 0 && forced === 0) rule = pairRule;
-      pairRule = 0;
-    } else if (rule === 0 && forced === 0 && depth < ELEMENTS_KEPT && isWord(VALUE, nameAt, nameEnd)) {
-      V[values + 2 * depth] = p;
-      V[values + 2 * depth + 1] = editsBefore;
-    }
+    if (rule === 0 && forced === 0 && depth < ELEMENTS_KEPT)
+      rule = pairRule(p, nameAt, nameEnd, rowsOfPairs + PAIR_ROW * depth, editsBefore);
     const isOwn = rule !== 0;
     rule = maskAttributes(nameEnd, B[close - 1] === SLASH ? close - 1 : close, rule, isHtml);
     if (isEmpty) {
       if (depth < ELEMENTS_KEPT) cutField(fieldBase + depth);
     } else {
       depth++;
-      if (depth < ELEMENTS_KEPT) V[values + 2 * depth] = 0;
+      if (depth < ELEMENTS_KEPT) clearPair(rowsOfPairs + PAIR_ROW * depth);
       if (forced !== 0) {
         if (isSame(nameAt, nameEnd, forcedAt, forcedEnd)) forcedOpen++;
       } else if (isHtml && !isOwn) directRule = rule;
@@ -234,6 +248,7 @@ function walkMarkup(at: number, end: number, isCut: boolean, mode: number, rows:
     if (isHtml && !isEmpty && (isWord(SCRIPT, nameAt, nameEnd) || isWord(STYLE, nameAt, nameEnd)))
       p = maskRaw(p, end, isCut, nameAt, nameEnd);
   }
+  if (isCut) maskUnnamed(end, rows, rowsOfPairs, depth);
   return true;
 }
 
@@ -269,18 +284,60 @@ function maskPiece(at: number, end: number, isCut: boolean, form: number): void 
   }
 }
 
-/** `<key>iban</key>`, `<name>iban</name>`: the element behind it stands under that name. */
-function notePair(at: number, end: number, nameAt: number, nameEnd: number, depth: number): void {
-  if (!isWord(KEY, nameAt, nameEnd) && !isWord(NAME, nameAt, nameEnd)) return;
-  let from = at;
-  let to = end;
-  while (from < to && (C[B[from]] & BLANK) !== 0) from++;
-  while (to > from && (C[B[to - 1]] & BLANK) !== 0) to--;
-  for (let p = from; p < to; p++) if (B[p] <= 32) return;
-  if (from === to) return;
-  pairRule = nameRuleIn(from, to, XML_TEXT);
-  pairDepth = depth;
+/** `<key>iban</key>`, `<name>iban</name>`: the element behind it stands under that name. `r` is the row of the elements beside it. */
+function notePair(form: number, nameAt: number, nameEnd: number, r: number): void {
+  let from = sectionAt;
+  while (from < sectionEnd && (C[B[from]] & BLANK) !== 0) from++;
+  if (from >= sectionEnd) return;
+  const rule = parameterRule(from, sectionEnd, form);
+  V[r + NAMED] = BEHIND;
+  if (rule !== 0) {
+    V[r + RULE] = rule;
+    V[r + KEY_AT] = nameAt;
+    V[r + KEY_END] = nameEnd;
+    V[r + IS_NEXT] = 1;
+  } else if (V[r + RULE] !== 0 && isSame(nameAt, nameEnd, V[r + KEY_AT], V[r + KEY_END])) V[r + RULE] = 0;
 }
+
+/** New elements beside each other. */
+function clearPair(r: number): void {
+  V[r + RULE] = V[r + IS_NEXT] = V[r + VALUE_TAG] = V[r + NAMED] = 0;
+}
+
+/** The rule that a parameter's name beside the element gives it; notes a value whose name may still come. */
+function pairRule(tagAt: number, nameAt: number, nameEnd: number, r: number, editsBefore: number): number {
+  const isValue = isValueName(nameAt, nameEnd);
+  if (V[r + RULE] !== 0) {
+    if (isValue) return V[r + RULE];
+    if (V[r + IS_NEXT] === 0 || isOneOf(typing, nameAt, nameEnd) || isKeyName(nameAt, nameEnd)) return 0;
+    V[r + IS_NEXT] = 0;
+    return V[r + RULE];
+  }
+  if (!isValue || (V[r + VALUE_TAG] !== 0 && V[r + NAMED] !== BEHIND)) return 0;
+  V[r + NAMED] = V[r + NAMED] === BEHIND ? BEFORE : NOT_YET;
+  V[r + VALUE_TAG] = tagAt;
+  V[r + VALUE_NAME] = nameAt;
+  V[r + EDITS] = editsBefore;
+  return 0;
+}
+
+/** Where the kept bytes end: a value whose name has not come is masked, with all behind it. */
+function maskUnnamed(end: number, rows: number, rowsOfPairs: number, depth: number): void {
+  for (let d = 0; d <= depth && d < ELEMENTS_KEPT; d++) {
+    const r = rowsOfPairs + PAIR_ROW * d;
+    const tagAt = V[r + VALUE_TAG];
+    if (tagAt === 0 || V[r + NAMED] !== NOT_YET) continue;
+    const isOpen = depth > d && L[rows + 3 * d] === V[r + VALUE_NAME];
+    if (isOpen && (d === 0 || end - tagAt > OPEN_VALUE_BYTES_MAX)) continue;
+    cutEdits(V[r + EDITS]);
+    putUnreadable(tagAt + 1, end, PLAIN);
+    return;
+  }
+}
+
+/** The section of CDATA that `maskDeclaration` found, or the text at hand; empty for all else. */
+let sectionAt = 0;
+let sectionEnd = 0;
 
 /** Comment, section of CDATA, document type, instruction; returns what lies behind it, or -1 when it was none. */
 function maskDeclaration(p: number, end: number, isCut: boolean, mode: number): number {
@@ -302,10 +359,14 @@ function maskDeclaration(p: number, end: number, isCut: boolean, mode: number): 
     form = -1;
   } else to = doctypeEnd(from, end);
   walked[0] += (to < 0 ? end : to) - p;
+  sectionEnd = sectionAt = p;
   if (to < 0) return unfinished(p, end, isCut, mode) ? end : -1;
-  if (form < 0) maskPiece(from, to, false, PLAIN);
+  const isSection = form < 0;
+  if (isSection) maskPiece(from, to, false, PLAIN);
   else if (after === 1 && forced === 0) maskDoctype(from, to);
   else inspectValue(from, to, PLAIN, forced);
+  sectionAt = from;
+  sectionEnd = isSection ? to : from;
   return to + after;
 }
 

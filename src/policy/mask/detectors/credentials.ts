@@ -45,13 +45,18 @@ export function bearerToken(s: number, p: number, end: number, from: number): nu
   if (q === p) return 0;
   const at = q;
   let seen = 0;
-  for (; q < end; q++) {
-    const c = B[q];
-    const k = K[c];
-    if ((k & WORD) === 0 && c !== 45 && c !== 46 && c !== 95 && c !== 126 && c !== 43 && c !== SLASH) break;
-    seen |= k;
+  for (;;) {
+    for (; q < end; q++) {
+      const c = B[q];
+      const k = K[c];
+      if ((k & WORD) === 0 && c !== 45 && c !== 46 && c !== 95 && c !== 126 && c !== 43 && c !== SLASH) break;
+      seen |= k;
+    }
+    const padding = q;
+    while (q < end && B[q] === EQUALS) q++;
+    // Parts of a token may have padding of their own.
+    if (q === padding || q + 1 >= end || B[q] !== 46 || (K[B[q + 1]] & WORD) === 0) break;
   }
-  while (q < end && B[q] === EQUALS) q++;
   L[0] += q - p;
   H[0] = at;
   const n = q - at;

@@ -66,6 +66,18 @@ function separator(p: number, end: number): number {
   return B[p + 1] === 0x88 && low === 0x92 ? HYPHEN : 0;
 }
 
+/** Where the separators that end at p begin: SEPARATOR_BYTES_MAX bytes at most, none before `stop`. */
+export function separatorsBefore(p: number, stop: number): number {
+  const low = p - SEPARATOR_BYTES_MAX > stop ? p - SEPARATOR_BYTES_MAX : stop;
+  let q = p;
+  for (;;) {
+    let n = 3;
+    while (n > 0 && (q - n < low || separator(q - n, p) === 0 || separatorEnd !== q)) n--;
+    if (n === 0) return q;
+    q -= n;
+  }
+}
+
 /** Copies the groups from `s` on with plain separators; returns the end of the copy. Groups are made of `kinds`; signs of telephone numbers stay. */
 function copy(s: number, end: number, kinds: number, ofPhone: boolean): number {
   let o = 0;
