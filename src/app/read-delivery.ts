@@ -90,7 +90,7 @@ export class ReadDelivery {
       say(`earshot: what is left waits in the spool ${this.#directory}: earshot spool deliver, or earshot run, goes on with it.\n`);
       if (hasRead) say('earshot: reading the captures again would put their calls there a second time, with the same ids.\n');
     }
-    this.isComplete = lost === 0 && sinks.every((sink) => leftFor(sink) + sink.deadLettered + sink.expired === 0);
+    this.isComplete = lost === 0 && sinks.every((sink) => leftFor(sink) + sink.deadLettered + sink.expired + sink.corrupt === 0);
   }
 
   #isEmpty(): boolean {
@@ -116,6 +116,7 @@ function resultOf(sink: DeliveryState): string {
   const parts = [`${count(sink.written)} calls were delivered to ${sink.name}`];
   if (sink.deadLettered > 0) parts.push(`${count(sink.deadLettered)} it refused (earshot spool dead-letters list)`);
   if (sink.expired > 0) parts.push(`${count(sink.expired)} expired in the spool`);
+  if (sink.corrupt > 0) parts.push(`${count(sink.corrupt)} were damaged or missing in the spool`);
   const left = leftFor(sink);
   if (left > 0) parts.push(`${count(left)} are left`);
   const problem = left > 0 ? (sink.blocked ?? sink.lastProblem) : null;

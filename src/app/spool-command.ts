@@ -2,7 +2,8 @@
  * `earshot spool verify | repair | export | purge | deliver`: what is done with a spool while no sensor uses it. Verify only
  * reads, beside a running sensor too; the others are refused then.
  */
-import { closeSync } from 'node:fs';
+import { closeSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { SensorError } from '../base/errors.ts';
 import { LETTERS } from '../ship/dead-letters.ts';
 import { goesTo } from '../ship/routes.ts';
@@ -98,7 +99,7 @@ export async function exportSpool(options: ExportOptions): Promise<number> {
   const choose = await choiceOf(place, options);
   // What is wrong with the spool is said before a file is emptied.
   await spoolStatus(place.directory);
-  const fd = options.output === undefined ? 1 : openOutput(options.output);
+  const fd = options.output === undefined ? 1 : openOutside(options.output, place.directory);
   try {
     const out = (lines: Uint8Array): Promise<void> => {
       const buffer = Buffer.from(lines.buffer, lines.byteOffset, lines.length);
@@ -112,6 +113,51 @@ export async function exportSpool(options: ExportOptions): Promise<number> {
     return EXIT_DAMAGED;
   } finally {
     if (fd > 2) closeSync(fd);
+  }
+}
+
+/** Opens the output anew, unless it lies in the spool: opening would empty a file of it. */
+function openOutside(path: string, directory: string): number {
+  if (path !== '-' && (isWithin(path, directory) || isLinkInto(path, directory))) {
+    throw new SensorError('usage', `Cannot write ${path}`, 'it lies in the spool that is read', 'Name a file elsewhere with --output.');
+  }
+  return openOutput(path);
+}
+
+function isWithin(path: string, directory: string): boolean {
+  const way = relative(realpathSync(directory), realPlace(resolve(path)));
+  return way !== '..' && !way.startsWith('../');
+}
+
+/** Where a file lies, or will lie, links followed. */
+function realPlace(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    // It is not there yet; its folder may be.
+  }
+  try {
+    return join(realpathSync(dirname(path)), basename(path));
+  } catch {
+    return path;
+  }
+}
+
+/** Whether it is another name of a file there. */
+function isLinkInto(path: string, directory: string): boolean {
+  const output = statOf(path);
+  if (output === null || !output.isFile() || output.nlink === 1) return false;
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).some((name) => {
+    const found = statOf(join(directory, name));
+    return found?.ino === output.ino && found.dev === output.dev;
+  });
+}
+
+function statOf(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch {
+    return null;
   }
 }
 

@@ -14,10 +14,20 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
+/** A lock that is held. */
+export interface FileLock {
+  /** Whether its file still has its name: else somebody has removed it, or moved its directory away. */
+  isThere(): Promise<boolean>;
+  release(): Promise<void>;
+}
+
 export interface Files {
-  /** `create`: made when it is not there, mode 0600; else ENOENT. Read and write. */
+  /**
+   * `create`: to read and write, made when it is not there, mode 0600. Else only to read: ENOENT when it is not there, and one of
+   * the codes of `isNoFile` (unreadable.ts) when it is no regular file.
+   */
   open(path: string, create: boolean): Promise<OpenFile>;
-  /** Whole small file; null when it is not there. */
+  /** Whole small file; null when it is not there. Throws as `open` does for what is no regular file. */
   readAll(path: string): Promise<Uint8Array | null>;
   /** Names in a directory. */
   list(directory: string): Promise<string[]>;
@@ -31,5 +41,5 @@ export interface Files {
   /** Bytes that this user may still write, and the size of the filesystem. */
   space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>;
   /** An exclusive lock that ends with the process; `heldBy`: another one has it, with its pid, or 0 when it does not say. */
-  lock(path: string): Promise<{ release(): Promise<void> } | { readonly heldBy: number }>;
+  lock(path: string): Promise<FileLock | { readonly heldBy: number }>;
 }

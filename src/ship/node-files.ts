@@ -2,8 +2,8 @@
  * The filesystem of this machine (files.ts), through Node. The lock is flock(2): it ends with the process, however that
  * ends, and needs no cleaning up. Who has it is written in the file that is locked.
  */
-import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { type FileHandle, open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { type FileHandle, open, readdir, rename, stat, statfs, unlink } from 'node:fs/promises';
 import { constants as osConstants } from 'node:os';
 import { dirname } from 'node:path';
 import { codeOf, errnoReason, SensorError } from '../base/errors.ts';
@@ -54,14 +54,18 @@ class NodeFile implements OpenFile {
 
 export const nodeFiles: Files = {
   async open(path, create) {
-    return new NodeFile(create ? await openOrMake(path) : await open(path, constants.O_RDWR));
+    return new NodeFile(create ? await openOrMake(path) : await openToRead(path));
   },
   async readAll(path) {
+    let handle: FileHandle | null = null;
     try {
-      return await readFile(path);
+      handle = await openToRead(path);
+      return await handle.readFile();
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return null;
       throw error;
+    } finally {
+      await handle?.close();
     }
   },
   async list(directory) {
@@ -77,7 +81,11 @@ export const nodeFiles: Files = {
     await rename(from, to);
   },
   async remove(path) {
-    await rm(path, { force: true });
+    try {
+      await unlink(path);
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error;
+    }
   },
   async syncDirectory(path) {
     const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -96,6 +104,20 @@ export const nodeFiles: Files = {
     return lockFile(path);
   },
 };
+
+/** Never waits for who writes into a pipe, and takes nothing but a file. Errors name the path, as those of the system do. */
+async function openToRead(path: string): Promise<FileHandle> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const found = await handle.stat();
+    if (found.isFile()) return handle;
+    const code = found.isDirectory() ? 'EISDIR' : 'ENXIO';
+    throw Object.assign(new Error(`${code}: ${errnoReason(code)}, open '${path}'`), { code, path });
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
 
 async function openOrMake(path: string): Promise<FileHandle> {
   const owner = ownerOf(dirname(path));
@@ -132,12 +154,24 @@ function lockFile(path: string): Awaited<ReturnType<Files['lock']>> {
   }
   let isReleased = false;
   return {
+    isThere: () => isFileAt(path, fd),
     release: (): Promise<void> => {
       if (!isReleased) closeSync(fd);
       isReleased = true;
       return Promise.resolve();
     },
   };
+}
+
+/** Whether the open file is the one of that name. What cannot be told for now is left as it was. */
+async function isFileAt(path: string, fd: number): Promise<boolean> {
+  try {
+    const { dev, ino } = await stat(path);
+    const held = fstatSync(fd);
+    return held.dev === dev && held.ino === ino;
+  } catch (error) {
+    return codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ENOTDIR';
+  }
 }
 
 function holderOf(path: string): number {

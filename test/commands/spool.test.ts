@@ -1,12 +1,26 @@
 /** `earshot spool` as an operator meets it: real spools in real folders, the program as a child process beside them. */
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { TestSensor } from '../../src/app/control/control-testing.ts';
 import { startControl } from '../../src/app/control/server.ts';
 import { DeadLetters, LETTERS, type LetterHead, letterSpool } from '../../src/ship/dead-letters.ts';
+import { spoolKeys } from '../../src/ship/spool/keys.ts';
 import { type Spool as OpenSpool, Spool } from '../../src/ship/spool/spool.ts';
 import { earshot, refuses } from '../support/command.ts';
 import { batchOf, spoolSettings } from '../support/spool-rig.ts';
@@ -261,6 +275,28 @@ test('export: all, a range, what waits for a sink, into a file', async () => {
   assert.equal(existsSync('-'), false);
 });
 
+test('export onto a file in a spool is refused, and empties nothing', async () => {
+  const at = await filled();
+  await bury(at, [{ sink: 'edge', n: 21 }]);
+  const { path } = find(at, 'record-1');
+  const link = join(folder, 'link');
+  symlinkSync(path, link);
+  const again = join(folder, 'hard');
+  linkSync(path, again);
+  const letters = join(at.directory, 'dead-letters');
+  const all = (): string[] =>
+    readdirSync(at.directory, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name !== 'lock')
+      .map(({ parentPath, name }) => `${name} ${readFileSync(join(parentPath, name)).length}`)
+      .sort();
+  const before = all();
+  for (const output of [path, link, again, join(at.directory, 'state'), join(at.directory, 'new'), join(letters, 'state')]) {
+    const ended = await earshot(['spool', 'export', ...at.named, '-o', output]);
+    refuses(ended, 2, /Cannot write .*: it lies in the spool that is read[.] Name a file elsewhere with --output/);
+  }
+  assert.deepEqual(all(), before);
+});
+
 test('what waits for a sink is also what a pipeline had for it that is gone by now', async () => {
   const at = await filled();
   const settings = JSON.parse(readFileSync(at.config, 'utf8')) as object;
@@ -306,6 +342,43 @@ test('purge takes everything, or what waits for one sink, and says how much', as
   assert.match(all.out, /^archive: 6 of them/m);
   assert.deepEqual(await exported(at), []);
 });
+
+test('deliver names what was damaged or is missing, and ends with 1', async () => {
+  const at = await filled();
+  damage(at, 'record-4');
+  const { code, out, err } = await earshot(['spool', 'deliver', ...at.named]);
+  assert.deepEqual([code, out], [1, ''], err);
+  assert.match(err, /^earshot: 2 calls were delivered to edge[.]$/m);
+  assert.match(err, /^earshot: 4 calls were delivered to archive, 1 were damaged or missing in the spool[.]$/m);
+});
+
+/** Puts something that is no file in the place of one. */
+const noFiles: Readonly<Record<string, (path: string) => void>> = {
+  'a folder': (path) => mkdirSync(path),
+  'a pipe': (path) => void execFileSync('mkfifo', [path]),
+  'a link to itself': (path) => symlinkSync(path, path),
+};
+
+for (const [what, make] of Object.entries(noFiles)) {
+  test(`${what} in the place of a file of the spool is damage like any other: named, and set aside by a repair`, async () => {
+    for (const name of ['state', 'cursor-edge', 'segment']) {
+      const at = await filled();
+      const path = name === 'segment' ? find(at, 'record-1').path : join(at.directory, name);
+      rmSync(path);
+      make(path);
+      const told = await Promise.all(
+        [['status'], ['verify'], ['export'], ['dead-letters', 'list']].map((args) => earshot(['spool', ...args, ...at.named])),
+      );
+      const codes = told.map(({ code }) => code);
+      assert.deepEqual(codes, { state: [1, 1, 0, 0], 'cursor-edge': [0, 0, 0, 0], segment: [1, 1, 1, 0] }[name], `${name}: ${told[0].err}`);
+      if (name === 'segment') assert.match(told[1].out, /segment: it cannot be read: (it is a directory|it is no regular file)$/m);
+      const repaired = await earshot(['spool', 'repair', '--yes', ...at.named]);
+      assert.equal(repaired.code, 0, repaired.err);
+      assert.equal((await earshot(['spool', 'verify', ...at.named])).code, 0, name);
+      assert.equal((await earshot(['spool', 'purge', '--yes', ...at.named])).code, 0, name);
+    }
+  });
+}
 
 test('wrong arguments are one line each', async () => {
   const at = await filled();
@@ -386,6 +459,24 @@ test('dead letters are listed and replayed from the files when no sensor runs', 
   assert.deepEqual(await exported(at, '--sink', 'archive'), [1, 2, 3, 4, 5, 22]);
   assert.deepEqual(ids((await earshot(['spool', 'dead-letters', 'list', '--json', ...at.named])).out), [23]);
   assert.match((await earshot(['spool', 'dead-letters', 'replay', ...at.named])).out, /^No dead letter was put back/);
+});
+
+test('a key that is lost: the start names the command that gives up what it encrypted, and that one helps', async () => {
+  const at = place();
+  const keys = spoolKeys(Buffer.alloc(32, 7));
+  const spool = await Spool.open({ ...letterSpool(at.directory, spoolSettings({ compression: 'none' })), keys });
+  await new DeadLetters(spool, spool.reader(LETTERS), spool).add([
+    { sink: 'edge', atMs: Date.now(), problem: refused, sequence: 21, line: Buffer.from(`${record(21)}\n`) },
+  ]);
+  await spool.close(Date.now() + CLOSE_MS);
+  const main = await open(at);
+  await main.close(Date.now() + CLOSE_MS);
+  const lost = await earshot(['spool', 'dead-letters', 'list', ...at.named]);
+  refuses(lost, 2, /dead-letters[/][0-9]+[.]segment is encrypted with the key [0-9a-f]+: no key is configured[.]/);
+  const [, command] = /give up what is in there with earshot (spool purge .* --yes)[.] /.exec(lost.err) ?? [];
+  assert.equal(command, `spool purge --directory ${at.directory}/dead-letters --yes`);
+  assert.equal((await earshot(command.split(' '))).code, 0);
+  assert.equal((await earshot(['spool', 'dead-letters', 'list', ...at.named])).out, 'No dead letters.\n');
 });
 
 test('with a sensor at work they are asked of it, over the control socket', async (t: TestContext) => {

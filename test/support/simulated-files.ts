@@ -31,10 +31,12 @@ export interface Faults {
   /** A read, or opening a file that is there, is refused: by one of these codes. */
   read: number;
   readCodes: readonly string[];
+  /** Why a directory that somebody has removed cannot be made again; "" when it can. */
+  makeDirectory: string;
 }
 
 export class SimulatedDisk {
-  readonly faults: Faults = { shortWrite: 0, write: 0, sync: 0, other: 0, read: 0, readCodes: ['EIO'] };
+  readonly faults: Faults = { shortWrite: 0, write: 0, sync: 0, other: 0, read: 0, readCodes: ['EIO'], makeDirectory: '' };
   /** Of each file, blocks of 4096 bytes that the disk does not give back any more. */
   readonly badBlocks: Map<string, Set<number>> = new Map();
   capacityBytes: number = Number.POSITIVE_INFINITY;
@@ -50,7 +52,9 @@ export class SimulatedDisk {
   /** Names that changed since the last sync of their directory. */
   #renames: Rename[] = [];
   #process = 0;
-  #locks = new Map<string, number>();
+  /** Directories that somebody has removed. */
+  readonly #gone = new Set<string>();
+  #locks = new Map<string, { readonly holder: number }>();
 
   constructor(random: Random) {
     this.#random = random;
@@ -92,6 +96,14 @@ export class SimulatedDisk {
   delete(path: string): void {
     this.#seen.delete(path);
     this.#stored.delete(path);
+  }
+
+  /** Somebody removes a directory with all that is in it, for good. */
+  deleteDirectory(directory: string): void {
+    for (const path of [...this.#seen.keys()].filter((each) => each.startsWith(`${directory}/`))) this.delete(path);
+    this.#renames = this.#renames.filter(({ path }) => !path.startsWith(`${directory}/`));
+    for (const path of this.#locks.keys()) if (path.startsWith(`${directory}/`)) this.#locks.delete(path);
+    this.#gone.add(directory);
   }
 
   /** The process ends; what it wrote stays. */
@@ -140,6 +152,9 @@ export class SimulatedDisk {
     const fail = (code: string): never => {
       throw Object.assign(new Error(code), { code });
     };
+    const findDirectory = (path: string): void => {
+      if (this.#gone.has(path)) fail('ENOENT');
+    };
     const refuse = (probability: number): void => {
       if (this.#random.chance(probability)) fail(this.#random.pick(['ENOSPC', 'EDQUOT', 'EIO']));
     };
@@ -155,6 +170,7 @@ export class SimulatedDisk {
         let inode = this.#seen.get(path);
         if (inode === undefined) {
           if (!create) return fail('ENOENT');
+          findDirectory(dirname(path));
           refuse(this.faults.other);
           inode = new Inode();
           this.#name(path, inode);
@@ -171,10 +187,13 @@ export class SimulatedDisk {
       list: async (directory) => {
         await step();
         refuseRead();
+        findDirectory(directory);
         return [...this.#seen.keys()].filter((path) => dirname(path) === directory).map((path) => path.slice(directory.length + 1));
       },
-      makeDirectory: async () => {
+      makeDirectory: async (path) => {
         await step();
+        if (this.faults.makeDirectory !== '' && this.#gone.has(path)) fail(this.faults.makeDirectory);
+        this.#gone.delete(path);
       },
       rename: async (from, to) => {
         await step();
@@ -190,6 +209,7 @@ export class SimulatedDisk {
       },
       syncDirectory: async (path) => {
         await step();
+        findDirectory(path);
         refuse(this.faults.sync);
         for (const renamed of this.#renames.filter((rename) => dirname(rename.path) === path)) {
           if (renamed.inode === null) this.#stored.delete(renamed.path);
@@ -204,13 +224,19 @@ export class SimulatedDisk {
       },
       lock: async (path) => {
         await step();
-        const holder = this.#locks.get(path);
-        if (holder !== undefined) return { heldBy: holder };
-        this.#locks.set(path, process + 1000);
+        findDirectory(dirname(path));
+        const held = this.#locks.get(path);
+        if (held !== undefined) return { heldBy: held.holder };
+        const lock = { holder: process + 1000 };
+        this.#locks.set(path, lock);
         if (!this.#seen.has(path)) this.put(path, Buffer.alloc(0));
         return {
+          isThere: async (): Promise<boolean> => {
+            await step();
+            return this.#locks.get(path) === lock;
+          },
           release: (): Promise<void> => {
-            this.#locks.delete(path);
+            if (this.#locks.get(path) === lock) this.#locks.delete(path);
             return Promise.resolve();
           },
         };

@@ -8,6 +8,7 @@ import type { Files, OpenFile } from '../files.ts';
 import { nodeFiles } from '../node-files.ts';
 import { goesTo } from '../routes.ts';
 import { ownShare, ownShareBetween } from './books.ts';
+import { refusedBySystem } from './find-spool.ts';
 import { openPayload } from './frame.ts';
 import { noKeys } from './keys.ts';
 import { lockSpool } from './lock.ts';
@@ -16,6 +17,7 @@ import { encodeNote } from './note.ts';
 import type { OfflineOptions } from './offline.ts';
 import { readNotes, routesIn, Segment, segmentSequence } from './segment.ts';
 import { replaceFile } from './small-file.ts';
+import { isNoFile } from './unreadable.ts';
 import { SegmentWalk } from './walk.ts';
 
 export interface Waiting {
@@ -40,9 +42,13 @@ interface Sum {
   oldestAtMs: number;
 }
 
-/** What waits for each of these; one without a cursor has acked nothing. Throws SensorError: spool-newer. */
+/** What waits for each of these; one without a cursor has acked nothing. Throws SensorError: spool-newer, spool-unreadable. */
 export async function backlogOf(directory: string, readers: readonly BacklogReader[], options: OfflineOptions = {}): Promise<Waiting[]> {
-  return (await look(directory, readers, options)).waiting;
+  try {
+    return (await look(directory, readers, options)).waiting;
+  } catch (error) {
+    throw refusedBySystem(directory, error);
+  }
 }
 
 async function look(
@@ -66,7 +72,7 @@ async function look(
       lastSequence = Math.max(lastSequence, await addSegment(segment, file, sums, keys));
     } catch (error) {
       // A running sensor removes what is delivered.
-      if (codeOf(error) !== 'ENOENT') throw error;
+      if (codeOf(error) !== 'ENOENT' && !isNoFile(error)) throw error;
     } finally {
       await file?.close();
     }
@@ -134,6 +140,8 @@ export async function dropBacklog(directory: string, reader: BacklogReader, opti
     await replaceFile(files, cursorPath(directory, reader.name), note);
     await files.syncDirectory(directory);
     return waiting[0];
+  } catch (error) {
+    throw refusedBySystem(directory, error);
   } finally {
     await lock.release();
   }
@@ -143,12 +151,12 @@ async function namesOrNone(files: Files, directory: string): Promise<string[]> {
   try {
     return (await files.list(directory)).sort();
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw error;
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
+    throw refusedBySystem(directory, error);
   }
 }
 
-/** The directory of a spool within that of another one: there or not. */
+/** The directory of a spool within that of another one: there or not. Throws SensorError: spool-unreadable. */
 export async function isSpool(directory: string, files: Files = nodeFiles): Promise<boolean> {
   return (await namesOrNone(files, directory)).length > 0;
 }

@@ -139,11 +139,20 @@ export class ReaderBooks {
   }
 
   /** What it was given of a segment and has not acked. */
-  givenOf(segment: Segment): { records: number; bytes: number } {
+  givenIn(segment: Segment): { records: number; bytes: number } {
+    return this.#sumGiven(({ home }) => home.segment === segment);
+  }
+
+  /** The same of a frame that was in memory when it was given. */
+  givenOf(frame: Given['home']): { records: number; bytes: number } {
+    return this.#sumGiven(({ home }) => home === frame);
+  }
+
+  #sumGiven(isMeant: (given: Given) => boolean): { records: number; bytes: number } {
     let records = 0;
     let bytes = 0;
     for (const given of this.given) {
-      if (given.home.segment !== segment) continue;
+      if (!isMeant(given)) continue;
       records += given.records;
       bytes += given.bytes;
     }

@@ -5,7 +5,7 @@
  *   accepted: all that readers may have.  stored: all that is on the disk.  last: all that was appended.
  */
 import { ownShare, ownShareBetween, ReaderBooks } from './books.ts';
-import { type FrameContent, linkFrame, openPayload, readHead } from './frame.ts';
+import { type EncodedFrame, type FrameContent, linkFrame, openPayload, readHead } from './frame.ts';
 import { type HeldFrame, HeldFrames } from './held.ts';
 import type { SpoolKeys } from './keys.ts';
 import { pipelinesIdOf, routesIn, type Segment } from './segment.ts';
@@ -50,6 +50,7 @@ export class Contents {
   expired: DropReason | '' = '';
   readonly #waiters: (() => void)[] = [];
   #timesTooOld = 0;
+  #promisedSequence = 0;
 
   constructor(
     pipelines: readonly string[],
@@ -86,8 +87,13 @@ export class Contents {
     return sequence;
   }
 
-  /** What a crash can not take back, or nobody needs any more. */
+  /** What a crash can not take back, or nobody needs any more. It only grows, whatever somebody removes. */
   get durableSequence(): number {
+    return Math.max(this.#promisedSequence, this.safeSequence);
+  }
+
+  /** The same as it is now, when what was on the disk may be there no more. */
+  get safeSequence(): number {
     const waiting = this.held.waiting[0];
     return waiting === undefined ? this.lastSequence : waiting.firstSequence - 1;
   }
@@ -123,6 +129,7 @@ export class Contents {
     for (let i = 0; i < count; i++) {
       const frame = waiting[i];
       this.accept(frame);
+      frame.storedAfter = this.storedSequence;
       segment.add(frame, this.storedSequence, this.storedRecords);
       this.storedSequence = frame.lastSequence;
       this.storedRecords += frame.count;
@@ -136,6 +143,36 @@ export class Contents {
     this.held.stored(count);
     this.held.trim(this.doneSequence);
     this.wake();
+  }
+
+  /**
+   * Files of segments are gone. What memory still has of those waits for the disk again, as far as it is the newest;
+   * the rest is missing.
+   */
+  lose(encode: (frame: HeldFrame, content: FrameContent) => EncodedFrame): void {
+    this.#promisedSequence = this.durableSequence;
+    const frames = this.held.unstored(({ segment }) => segment?.isMissing === true && !segment.isRemoved, encode);
+    for (const frame of frames.toReversed()) this.#unstore(frame);
+    this.dropDone();
+    this.wake();
+  }
+
+  #unstore(frame: HeldFrame): void {
+    const { segment } = frame;
+    if (segment === null) return;
+    for (const reader of this.readers) {
+      const { records, bytes } = frame.lastSequence <= reader.position ? reader.givenOf(frame) : this.#outstanding(frame, reader);
+      segment.queued[reader.place] -= records;
+      segment.queuedBytes[reader.place] -= bytes;
+    }
+    segment.frames--;
+    segment.records -= frame.count;
+    segment.recordsUpTo -= frame.count;
+    segment.lastSequence = frame.storedAfter;
+    this.storedSequence = frame.storedAfter;
+    this.storedRecords -= frame.count;
+    frame.segment = null;
+    if (segment.frames === 0) this.forget(segment);
   }
 
   /** Records of a frame in memory; null when they can not be had, which would be a fault of ours. */
@@ -250,7 +287,7 @@ export class Contents {
 
   /** A reader has seen all of a sealed segment: what it was not given of it can not be read. */
   finish(segment: Segment, reader: ReaderBooks): void {
-    const given = reader.givenOf(segment);
+    const given = reader.givenIn(segment);
     const records = segment.queued[reader.place] - given.records;
     if (records > 0) {
       reader.corrupt += records;

@@ -1,7 +1,7 @@
 /** The spool on the filesystem of this machine: its lock, a filesystem that is really full, and files of the first version. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -9,7 +9,10 @@ import { batchOf, linesOf, spoolSettings } from '../../../test/support/spool-rig
 import { SensorError } from '../../base/errors.ts';
 import type { Settings } from '../../base/settings.ts';
 import type { Frame } from '../record-source.ts';
+import { backlogOf } from './backlog.ts';
 import { spoolKeys } from './keys.ts';
+import { purgeSpool, verifySpool } from './offline.ts';
+import { repairSpool } from './repair.ts';
 import { Spool, type SpoolOptions } from './spool.ts';
 
 function folder(t: TestContext): string {
@@ -141,6 +144,85 @@ test('a filesystem that is really full: nothing accepted is lost, and it goes on
   await close(spool);
   const again = await open(directory);
   assert.deepEqual(await take(again, lines.length - 20), lines.slice(20));
+  await close(again);
+});
+
+test('a start puts aside what stands in the place of a file and is none: cursors are kept all the same', async (t) => {
+  const directory = folder(t);
+  let spool = await open(directory);
+  spool.append(batchOf(['a', 'b']));
+  await spool.durable(2);
+  await close(spool);
+  rmSync(join(directory, 'state'));
+  mkdirSync(join(directory, 'state'));
+  rmSync(join(directory, 'cursor-sink'));
+  execFileSync('mkfifo', [join(directory, 'cursor-sink')]);
+  spool = await open(directory);
+  assert.deepEqual(await take(spool, 2), ['a', 'b']);
+  await close(spool);
+  spool = await open(directory);
+  assert.deepEqual([spool.state().readers[0].queued, spool.state().corruptRecords], [0, 0]);
+  await close(spool);
+  assert.deepEqual(readdirSync(join(directory, 'quarantine')).sort(), ['cursor-sink', 'state']);
+});
+
+test('a spool on a filesystem that is mounted read-only is read whole; what would write there says why not', async (t) => {
+  const directory = smallFilesystem(t);
+  if (directory === null) {
+    t.skip('it mounts a filesystem, for which it has to be root');
+    return;
+  }
+  const spool = await open(directory);
+  spool.append(batchOf(['a', 'b']));
+  await spool.durable(2);
+  await close(spool);
+  execFileSync('mount', ['-o', 'remount,ro', directory]);
+  const { records, problems } = await verifySpool(directory);
+  assert.deepEqual([records, problems], [2, []]);
+  assert.equal((await backlogOf(directory, [{ name: 'sink', pipelines: ['all'] }]))[0].queued, 2);
+  for (const command of [repairSpool, purgeSpool]) {
+    const refusal = {
+      code: 'spool-unwritable',
+      why: `the file system is read-only (${join(directory, 'lock')})`,
+      next: /copy of it with --directory/,
+    };
+    await assert.rejects(command(directory), refusal);
+  }
+});
+
+test('a folder that is moved away under a sensor: another one is made and locked, and gets what memory has', {
+  timeout: 30_000,
+}, async (t) => {
+  const directory = join(folder(t), 'spool');
+  const spool = await open(directory);
+  spool.append(batchOf(['a', 'b']));
+  await spool.durable(2);
+  renameSync(directory, `${directory}.moved`);
+  while (!existsSync(directory)) await new Promise((resolve) => setTimeout(resolve, 50));
+  spool.append(batchOf(['c']));
+  await spool.durable(3);
+  await assert.rejects(open(directory), { code: 'spool-locked' });
+  assert.match(spool.state().fault, /spool was removed or moved away while the sensor ran/);
+  await close(spool);
+  const again = await open(directory);
+  assert.deepEqual(await take(again, 3), ['a', 'b', 'c']);
+  await close(again);
+});
+
+test('a folder that another sensor has taken meanwhile is left to it', { timeout: 30_000 }, async (t) => {
+  const directory = join(folder(t), 'spool');
+  const spool = await open(directory);
+  spool.append(batchOf(['a']));
+  await spool.durable(1);
+  renameSync(directory, `${directory}.moved`);
+  const other = await open(directory);
+  while (!spool.state().fault.includes('uses it now')) await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual([spool.state().level, readdirSync(directory).filter((name) => name.endsWith('.segment'))], ['memory', []]);
+  await close(other);
+  await spool.durable(1);
+  await close(spool);
+  const again = await open(directory);
+  assert.deepEqual(await take(again, 1), ['a']);
   await close(again);
 });
 

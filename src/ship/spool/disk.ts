@@ -2,19 +2,27 @@
  * What a spool has on the disk, and what is done for it once a second: room on the filesystem, quota, files that somebody
  * has removed, cursors and state, another try after a fault.
  */
+
+import { join } from 'node:path';
+import { reasonOf } from '../../base/errors.ts';
 import type { Settings } from '../../base/settings.ts';
-import type { Files } from '../files.ts';
+import type { FileLock, Files } from '../files.ts';
 import type { Timers } from '../timers.ts';
 import type { Contents } from './contents.ts';
+import { encodeFrame } from './frame.ts';
+import { LOCK } from './lock.ts';
 import type { SpoolLogger } from './logger.ts';
 import { type Cursor, MarkWriter, type SpoolMarks } from './marks.ts';
 import { Quota } from './quota.ts';
+import type { Segment } from './segment.ts';
 import { Writer } from './writer.ts';
 
 /** Numbers that are reserved at once, so that none is given twice however much is lost. */
 const RESERVED_MAX = 2 ** 30;
 const AGAIN_MS = 1000;
 const MIB = 1 << 20;
+/** How long the state says that files were removed. */
+const LOSS_TOLD_MS = 60_000;
 
 export interface DiskOptions {
   readonly files: Files;
@@ -23,7 +31,7 @@ export interface DiskOptions {
   readonly contents: Contents;
   readonly timers: Timers;
   readonly log: SpoolLogger;
-  readonly lock: { release(): Promise<void> };
+  readonly lock: FileLock;
   /** What the start found. */
   readonly marks: SpoolMarks;
   readonly onChange: () => void;
@@ -37,14 +45,20 @@ export class SpoolDisk {
   readonly #options: DiskOptions;
   readonly #quota: Quota;
   readonly #marks: MarkWriter;
+  #lock: FileLock;
+  #loss = '';
+  #lossAtMs = 0;
   #isMarksFault = false;
   #isClosing = false;
 
   constructor(options: DiskOptions) {
     const { settings, files, directory, contents, timers, log, marks, onChange } = options;
     this.#options = options;
+    this.#lock = options.lock;
     this.#marks = new MarkWriter(files, directory);
     const shared = { files, directory, contents, log, bytesMax: settings.bytesMax };
+    const { keys, pipelinesId } = contents;
+    const frameOptions = { compression: settings.compression, keys, pipelinesId };
     const quota = new Quota({ ...shared, ageHoursMax: settings.ageHoursMax, saveMarks: () => this.#saveMarks() }, marks);
     this.#quota = quota;
     this.writer = new Writer({
@@ -55,6 +69,8 @@ export class SpoolDisk {
       syncIntervalMs: settings.syncIntervalMs,
       syncBytes: settings.syncBytes,
       reservedSequence: () => this.reservedSequence,
+      encode: ({ tallies, firstSequence, acceptedAtMs }, content) =>
+        encodeFrame(content, tallies, firstSequence, acceptedAtMs, frameOptions),
       makeRoom: (bytes) => quota.makeRoom(bytes),
       onChange,
     });
@@ -78,6 +94,7 @@ export class SpoolDisk {
     const nowMs = timers.dateMs();
     await this.#checkSpace();
     this.writer.checkAge(nowMs);
+    this.writer.giveRoom();
     await this.#quota.tick(nowMs);
     await this.#checkFiles();
     contents.finishDamaged();
@@ -95,6 +112,7 @@ export class SpoolDisk {
     const { contents, timers, log } = this.#options;
     const { waiting } = contents.held;
     this.#isClosing = true;
+    await this.#checkFiles();
     await this.writer.close();
     while (waiting.length > 0 && timers.dateMs() + AGAIN_MS < untilAtMs) {
       await new Promise<void>((resolve) => timers.after(AGAIN_MS, resolve));
@@ -112,20 +130,63 @@ export class SpoolDisk {
   }
 
   async release(): Promise<void> {
-    await this.#options.lock.release();
+    await this.#lock.release();
   }
 
   /** Somebody may have removed files under us. */
   async #checkFiles(): Promise<void> {
+    const { contents, log } = this.#options;
     try {
-      for (const segment of await this.#quota.findMissing()) {
-        this.#options.log.error('a file of the spool is gone: somebody has removed it', { segment: segment.name });
-        segment.isMissing = true;
-        this.writer.leave(segment);
-      }
+      const isLocked = await this.#lock.isThere();
+      const missing = await this.#quota.findMissing();
+      for (const { name } of missing) log.error('a file of the spool is gone: somebody has removed it', { segment: name });
+      const isNewest = missing.some((segment) => segment === contents.segments.at(-1));
+      if (!isLocked || isNewest || this.writer.isLost) await this.#goOn(missing, isLocked);
+      else for (const segment of missing) segment.isMissing = true;
     } catch {
       // The directory cannot be read: writing will say so.
     }
+  }
+
+  /** After the newest segment, or the whole directory, was removed: in a new segment, in a directory that is locked again. */
+  async #goOn(missing: readonly Segment[], isLocked: boolean): Promise<void> {
+    const { directory, timers, log } = this.#options;
+    const wasLost = this.writer.isLost;
+    const what = isLocked ? `${missing[0]?.path ?? directory} was removed` : `${directory} was removed or moved away`;
+    if (missing.length > 0) this.#loss = `${what} while the sensor ran: calls that lay only there are lost.`;
+    if (!isLocked || missing.length > 0) await this.writer.lose(missing, `${what}. Calls wait in memory until it is there again.`);
+    const why = isLocked ? '' : await this.#takeDirectory();
+    if (why !== '') {
+      const next = 'Calls wait in memory; give that directory back to the user of the sensor, and to nobody else.';
+      await this.writer.lose([], `${what}, and cannot be used again: ${why}. ${next}`);
+      if (!wasLost) log.error('the directory of the spool is gone: calls wait in memory', { directory, why });
+      return;
+    }
+    this.#marks.forget();
+    this.#lossAtMs = timers.nowMs();
+    log.error('the spool goes on after files of it were removed', { directory, why: what });
+    this.writer.found();
+  }
+
+  /** Makes the directory and takes its lock; else says why not. */
+  async #takeDirectory(): Promise<string> {
+    const { files, directory } = this.#options;
+    try {
+      await files.makeDirectory(directory);
+      const lock = await files.lock(join(directory, LOCK));
+      if ('heldBy' in lock) return `${lock.heldBy > 0 ? `process ${lock.heldBy}` : 'another process'} uses it now`;
+      await this.#lock.release();
+      this.#lock = lock;
+      return '';
+    } catch (error) {
+      return reasonOf(error);
+    }
+  }
+
+  /** What was removed in the last minute; "" when nothing was. */
+  get loss(): string {
+    if (this.#loss === '' || this.#options.timers.nowMs() - this.#lossAtMs > LOSS_TOLD_MS) return '';
+    return `${this.#loss} Leave it to the sensor; to empty it, stop the sensor and use earshot spool purge.`;
   }
 
   async #checkSpace(): Promise<void> {
@@ -144,6 +205,8 @@ export class SpoolDisk {
   }
 
   async #saveMarks(): Promise<void> {
+    // The directory may be that of another sensor now.
+    if (this.writer.isLost) return;
     try {
       await this.#writeMarks();
       this.#isMarksFault = false;

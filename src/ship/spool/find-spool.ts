@@ -7,6 +7,7 @@ import type { Files } from '../files.ts';
 import { fileOf } from './lock.ts';
 import { readMarks } from './marks.ts';
 import { readNotes, Segment, segmentSequence } from './segment.ts';
+import { isForbidden } from './unreadable.ts';
 import { SegmentWalk } from './walk.ts';
 
 /** Throws a SensorError (spool-missing) unless there is a state that is right, or a segment with a note or a frame in it. */
@@ -23,19 +24,9 @@ export async function requireSpool(files: Files, directory: string): Promise<voi
 /** Throws what the filesystem throws, and spool-newer. */
 export async function holdsSpool(files: Files, directory: string): Promise<boolean> {
   const names = (await files.list(directory)).sort();
-  if (await hasState(files, directory)) return true;
+  if ((await readMarks(files, directory)) !== null) return true;
   for (const name of names) if (segmentSequence(name) >= 0 && (await isSegment(files, directory, name))) return true;
   return false;
-}
-
-async function hasState(files: Files, directory: string): Promise<boolean> {
-  try {
-    return (await readMarks(files, directory)) !== null;
-  } catch (error) {
-    // A folder of that name.
-    if (codeOf(error) === 'EISDIR') return false;
-    throw error;
-  }
 }
 
 async function isSegment(files: Files, directory: string, name: string): Promise<boolean> {
@@ -52,7 +43,7 @@ async function isSegment(files: Files, directory: string, name: string): Promise
       await file.close();
     }
   } catch (error) {
-    if (error instanceof SensorError || codeOf(error) === 'EACCES') throw error;
+    if (error instanceof SensorError || isForbidden(error)) throw error;
     return false;
   }
 }
@@ -77,4 +68,19 @@ export async function listOrNone(files: Files, directory: string): Promise<strin
 function spoolMissing(directory: string, why: string, cause?: unknown): SensorError {
   const next = 'Name the directory that spool.directory of the sensor names, as a user who may read it.';
   return new SensorError('spool-missing', `Cannot read a spool in ${directory}`, why, next, cause);
+}
+
+/** What a command says when the system refuses it a file of the spool; other errors stay as they are. */
+export function refusedBySystem(directory: string, error: unknown): unknown {
+  if (!/^E(?!RR_)/.test(codeOf(error)) || error instanceof SensorError) return error;
+  const next = isForbidden(error)
+    ? 'Run it as the user of the sensor (sudo -u USER), who owns the spool, or as root.'
+    : 'Mend what keeps the file from being read (open files, memory, the disk), and run it again.';
+  return new SensorError(
+    'spool-unreadable',
+    `Cannot read the spool ${directory}`,
+    `${reasonOf(error)}${fileOf(directory, error)}`,
+    next,
+    error,
+  );
 }

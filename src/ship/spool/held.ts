@@ -25,6 +25,8 @@ export interface HeldFrame {
   /** It expired or was delivered before it was on the disk. */
   isDropped: boolean;
   segment: Segment | null;
+  /** What was stored before it: what its link says. */
+  storedAfter: number;
 }
 
 const SHRINK_AT = 1024;
@@ -78,6 +80,24 @@ export class HeldFrames {
       frame.encoded = null;
       frame.isStored = true;
     }
+    return frames;
+  }
+
+  /**
+   * The newest that were stored and are still here, as far as `isWanted` goes, wait for the disk again, oldest first. Nothing may
+   * be locked.
+   */
+  unstored(isWanted: (frame: HeldFrame) => boolean, encode: (frame: HeldFrame, content: FrameContent) => EncodedFrame): HeldFrame[] {
+    const frames: HeldFrame[] = [];
+    for (let i = this.#frames.length - this.waiting.length - 1; i >= this.#head; i--) {
+      const frame = this.#frames[i];
+      if (frame.content === null || !isWanted(frame)) break;
+      frame.encoded = encode(frame, frame.content);
+      frame.isStored = false;
+      this.waitingBytes += sizeOf(frame);
+      frames.unshift(frame);
+    }
+    this.waiting.unshift(...frames);
     return frames;
   }
 

@@ -1,7 +1,7 @@
 /** The lock on the directory of a spool: one process uses it. */
 import { join } from 'node:path';
 import { codeOf, reasonOf, SensorError } from '../../base/errors.ts';
-import type { Files } from '../files.ts';
+import type { FileLock, Files } from '../files.ts';
 import { systemTimers, type Timers } from '../timers.ts';
 
 export const LOCK = 'lock';
@@ -10,7 +10,7 @@ const TIMES = 5;
 const AGAIN_MS = 100;
 
 /** Makes the directory and takes its lock. Throws SensorError: spool-locked, spool-unwritable. */
-export async function lockSpool(files: Files, directory: string, timers: Timers = systemTimers): Promise<{ release(): Promise<void> }> {
+export async function lockSpool(files: Files, directory: string, timers: Timers = systemTimers): Promise<FileLock> {
   let heldBy = 0;
   for (let time = 0; time < TIMES; time++) {
     if (time > 0) await new Promise<void>((resolve) => timers.after(AGAIN_MS, resolve));
@@ -40,11 +40,20 @@ export function spoolUnwritable(directory: string, error: unknown): SensorError 
     'spool-unwritable',
     `Cannot write the spool ${directory}`,
     `${reasonOf(error)}${fileOf(directory, error)}`,
-    codeOf(error) === 'ENOSPC'
-      ? 'Free some space on its filesystem, or name another directory in spool.directory.'
-      : 'Give the user of the sensor that directory with all that is in it (chown -R), or name another one in spool.directory.',
+    nextOf(error),
     error,
   );
+}
+
+function nextOf(error: unknown): string {
+  switch (codeOf(error)) {
+    case 'ENOSPC':
+      return 'Free some space on its filesystem, or name another directory in spool.directory.';
+    case 'EROFS':
+      return 'Mount its filesystem to be written, or name another directory in spool.directory; a command takes a copy of it with --directory.';
+    default:
+      return 'Give the user of the sensor that directory with all that is in it (chown -R), or name another one in spool.directory.';
+  }
 }
 
 /** The file that an error is about, behind a reason: " (/var/lib/earshot/spool/state)"; "" for the directory itself. */

@@ -48,6 +48,11 @@ export function isCursor(name: string): boolean {
   return name.startsWith(CURSOR);
 }
 
+/** A file that this module writes. */
+export function isMark(name: string): boolean {
+  return isCursor(name) || name === STATE;
+}
+
 /** Names of readers are those of sinks; others, in tests or by hand, must not leave the directory. */
 export function cursorPath(directory: string, name: string): string {
   return join(directory, CURSOR + encodeURIComponent(name));
@@ -95,6 +100,12 @@ export class MarkWriter {
   constructor(files: Files, directory: string) {
     this.#files = files;
     this.#directory = directory;
+  }
+
+  /** What was written is gone: the next time all of it is written again. */
+  forget(): void {
+    this.#savedMarks = null;
+    this.#savedCursors.clear();
   }
 
   /** Throws what the filesystem throws; the next time writes all that is not written. */

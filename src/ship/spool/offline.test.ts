@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { filled, linesOf, Rig } from '../../../test/support/spool-rig.ts';
+import type { Files } from '../files.ts';
+import { backlogOf, isSpool } from './backlog.ts';
 import { spoolKeys } from './keys.ts';
 import { exportRecords, purgeSpool, spoolStatus, verifySpool } from './offline.ts';
 import { repairSpool } from './repair.ts';
@@ -40,6 +42,40 @@ test('status and verify say what is there, also beside a running sensor', async 
   await rig.store(spool, ['e1']);
   const beside = await verifySpool(DIRECTORY, { files: rig.disk.files() });
   assert.deepEqual([beside.usedBy, beside.records, beside.problems], [1002, 6, []]);
+  await rig.close(spool);
+});
+
+test('segments that come and go while a running sensor is looked at are not missing; what is missing stays so', async () => {
+  const rig = new Rig();
+  const spool = await rig.open({ segmentBytes: 1, compression: 'none' });
+  const KB = 'x'.repeat(1000);
+  const more = async (): Promise<void> => {
+    for (let i = 0; i < 3; i++) await rig.store(spool, [KB, KB, KB, KB, KB]);
+  };
+  await more();
+  for (const look of [spoolStatus, verifySpool]) {
+    const files = rig.disk.files();
+    // requireSpool lists first: what comes behind it comes between names and marks.
+    let lists = 0;
+    const moving: Files = {
+      ...files,
+      list: async (directory) => {
+        const names = await files.list(directory);
+        if (directory === DIRECTORY && ++lists === 2) {
+          await linesOf(spool);
+          await more();
+          await rig.timers.pass(2500);
+        }
+        return names;
+      },
+    };
+    assert.deepEqual((await look(DIRECTORY, { files: moving })).problems, []);
+    assert.ok(lists >= 2);
+  }
+  const [, path] = rig.segments();
+  rig.disk.delete(path);
+  const { problems } = await spoolStatus(DIRECTORY, { files: rig.disk.files() });
+  assert.deepEqual(problems.filter((problem) => problem.includes('5 records are missing before')).length, 1, problems.join());
   await rig.close(spool);
 });
 
@@ -102,6 +138,33 @@ test('what changes the spool is refused beside a running sensor, and where there
   for (const command of [spoolStatus, verifySpool, repairSpool, purgeSpool]) {
     await assert.rejects(command('/no/such/directory'), { code: 'spool-missing', why: 'it does not exist' });
   }
+});
+
+test('a file that this user may not read is said to be that, and nothing in it to be missing', async () => {
+  const rig = await filled();
+  const [path] = rig.segments();
+  for (const [denied, code] of [
+    [path, 'EACCES'],
+    ['/spool/cursor-sink', 'EPERM'],
+    ['/spool/holes', 'EACCES'],
+  ]) {
+    const files = rig.disk.files();
+    const deny = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+      if (name === denied) throw Object.assign(new Error(code), { code, path: name });
+      return await work();
+    };
+    const denying: Files = {
+      ...files,
+      open: (name, create) => deny(name, () => files.open(name, create)),
+      readAll: (name) => deny(name, () => files.readAll(name)),
+    };
+    const refusal = { code: 'spool-unreadable', why: `permission denied (${denied})`, next: /as the user of the sensor/ };
+    for (const command of [spoolStatus, verifySpool]) await assert.rejects(command(DIRECTORY, { files: denying }), refusal);
+    const readers = [{ name: 'sink', pipelines: ['all'] }];
+    if (!denied.endsWith('holes')) await assert.rejects(backlogOf(DIRECTORY, readers, { files: denying }), refusal);
+  }
+  const closed = (): Promise<never> => Promise.reject(Object.assign(new Error('EACCES'), { code: 'EACCES' }));
+  await assert.rejects(isSpool('/spool/dead-letters', { ...rig.disk.files(), list: closed }), { code: 'spool-unreadable' });
 });
 
 test('a directory that holds no spool is refused, and nothing in it is touched', async () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { codeOf, reasonOf, SensorError } from '../../base/errors.ts';
 import type { Files, OpenFile } from '../files.ts';
 import { nodeFiles } from '../node-files.ts';
-import { listOrNone, namesIn, requireSpool } from './find-spool.ts';
+import { listOrNone, namesIn, refusedBySystem, requireSpool } from './find-spool.ts';
 import { type FrameContent, openPayload } from './frame.ts';
 import { HOLES, type Hole, isKnown, readHoles } from './holes.ts';
 import { noKeys, type SpoolKeys } from './keys.ts';
@@ -15,6 +15,7 @@ import { type Cursor, cursorPath, MarkWriter, noMarks, readCursors, readMarks, t
 import { QUARANTINE } from './quarantine.ts';
 import type { FoundFrame } from './scanner.ts';
 import { readNotes, Segment, segmentSequence } from './segment.ts';
+import { isForbidden, isNoFile, noFileReason } from './unreadable.ts';
 import { SegmentWalk } from './walk.ts';
 
 export interface OfflineOptions {
@@ -63,21 +64,28 @@ export interface SpoolReport {
   readonly problems: readonly string[];
 }
 
-/** What is there, from the notes of the segments: quick. Throws SensorError: spool-missing, spool-newer. */
+/** What is there, from the notes of the segments: quick. Throws SensorError: spool-missing, spool-newer, spool-unreadable. */
 export async function spoolStatus(directory: string, options: OfflineOptions = {}): Promise<SpoolReport> {
-  return await inspect(directory, options, false);
+  return await inspected(directory, options, false);
 }
 
 /** The same, and every frame is read and checked; with the keys also what is encrypted. */
 export async function verifySpool(directory: string, options: OfflineOptions = {}): Promise<SpoolReport> {
-  return await inspect(directory, options, true);
+  return await inspected(directory, options, true);
+}
+
+async function inspected(directory: string, options: OfflineOptions, isDeep: boolean): Promise<SpoolReport> {
+  try {
+    return await inspect(directory, options, isDeep);
+  } catch (error) {
+    throw refusedBySystem(directory, error);
+  }
 }
 
 async function inspect(directory: string, { files = nodeFiles, keys = noKeys }: OfflineOptions, isDeep: boolean): Promise<SpoolReport> {
   await requireSpool(files, directory);
-  const names = await namesIn(files, directory);
   const usedBy = await userOf(files, directory);
-  const { marks, found, gaps } = await lookThrough(files, directory, names, { keys, isDeep, isUsed: usedBy >= 0 });
+  const { names, marks, found, gaps } = await lookUntilStill(files, directory, { keys, isDeep, isUsed: usedBy >= 0 });
   const holes = await readHoles(files, directory);
   // What was removed on purpose has taken its holes with it.
   const known = holes.filter(({ upToSequence }) => upToSequence > (marks?.removedSequence ?? 0));
@@ -97,6 +105,19 @@ async function inspect(directory: string, { files = nodeFiles, keys = noKeys }: 
     knownMissing: known.reduce((sum, { records }) => sum + records, 0),
     problems,
   };
+}
+
+/** While a sensor brings and takes segments, only what is missing at two looks is. */
+async function lookUntilStill(files: Files, directory: string, options: LookOptions): Promise<Looked & { readonly names: string[] }> {
+  const look = async (): Promise<Looked & { readonly names: string[] }> => {
+    const names = await namesIn(files, directory);
+    return { names, ...(await lookThrough(files, directory, names, options)) };
+  };
+  const first = await look();
+  if (!options.isUsed || first.gaps.length === 0) return first;
+  const second = await look();
+  const isSame = (a: Gap, b: Gap): boolean => a.afterSequence === b.afterSequence && a.upToSequence === b.upToSequence && a.in === b.in;
+  return { ...second, gaps: second.gaps.filter((gap) => first.gaps.some((other) => isSame(gap, other))) };
 }
 
 /** Records that are missing, and where that was seen. */
@@ -172,9 +193,9 @@ async function inspectSegment(
     if (!segment.hasEnd && !isWritten) own.push(NOT_CLOSED);
     if (isDeep || !segment.hasEnd) await walkAll(segment, file, keys, { own, gaps }, isWritten);
   } catch (error) {
-    if (error instanceof SensorError) throw error;
+    if (error instanceof SensorError || isForbidden(error)) throw error;
     if (codeOf(error) === 'ENOENT') return null;
-    own.push(`it cannot be read: ${reasonOf(error)}`);
+    own.push(`it cannot be read: ${isNoFile(error) ? noFileReason(error) : reasonOf(error)}`);
   } finally {
     await file?.close();
   }
@@ -228,7 +249,7 @@ function reportOf(segment: Segment, problems: readonly string[]): SegmentReport 
 /**
  * Hands out the records that can be read, oldest first, as lines of canonical JSON, whether or not they were delivered:
  * all of them, or those that are chosen.
- * Throws SensorError: spool-locked, spool-missing, spool-newer, spool-key.
+ * Throws SensorError: spool-locked, spool-missing, spool-newer, spool-key, spool-unreadable.
  */
 export async function exportRecords(
   directory: string,
@@ -243,7 +264,11 @@ export async function exportRecords(
     let corruptFrames = 0;
     for (const name of names.filter((each) => segmentSequence(each) >= 0)) {
       const segment = new Segment(directory, segmentSequence(name));
-      const file = await files.open(segment.path, false);
+      const file = await openOrNone(files, segment.path);
+      if (file === null) {
+        corruptFrames++;
+        continue;
+      }
       try {
         await readNotes(segment, file);
         const walk = new SegmentWalk(file, segment);
@@ -264,8 +289,20 @@ export async function exportRecords(
       }
     }
     return { records, corruptFrames };
+  } catch (error) {
+    throw refusedBySystem(directory, error);
   } finally {
     await lock.release();
+  }
+}
+
+/** Null when it is no file. */
+async function openOrNone(files: Files, path: string): Promise<OpenFile | null> {
+  try {
+    return await files.open(path, false);
+  } catch (error) {
+    if (isNoFile(error)) return null;
+    throw error;
   }
 }
 
@@ -314,13 +351,22 @@ export async function purgeSpool(
     for (const { name } of cursors) await files.remove(cursorPath(directory, name));
     await files.remove(join(directory, HOLES));
     const aside = join(directory, QUARANTINE);
-    for (const name of await listOrNone(files, aside)) await files.remove(join(aside, name));
+    for (const name of await listOrNone(files, aside)) await removeFile(files, join(aside, name));
     await files.syncDirectory(directory);
     return { segments: found.length, bytes };
   } catch (error) {
     throw error instanceof SensorError ? error : spoolUnwritable(directory, error);
   } finally {
     await lock.release();
+  }
+}
+
+/** A folder that somebody has made stays. */
+async function removeFile(files: Files, path: string): Promise<void> {
+  try {
+    await files.remove(path);
+  } catch (error) {
+    if (!isNoFile(error)) throw error;
   }
 }
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Files, OpenFile } from '../files.ts';
 import type { Segment } from './segment.ts';
 import { writeAll } from './small-file.ts';
+import { isNoFile } from './unreadable.ts';
 
 export const QUARANTINE = 'quarantine';
 const QUARANTINE_BYTES_MAX = 64 << 20;
@@ -53,11 +54,40 @@ export class Quarantine {
     await this.#files.makeDirectory(this.#directory);
     const names = new Set(await this.#files.list(this.#directory));
     for (const name of names) {
-      const file = await this.#files.open(join(this.#directory, name), false);
-      this.#bytes += await file.size();
-      await file.close();
+      this.#bytes += await this.#sizeOf(join(this.#directory, name));
     }
     this.#names = names;
     return names;
+  }
+
+  /** What was set aside because it is no file counts nothing. */
+  async #sizeOf(path: string): Promise<number> {
+    try {
+      const file = await this.#files.open(path, false);
+      const bytes = await file.size();
+      await file.close();
+      return bytes;
+    } catch (error) {
+      if (isNoFile(error)) return 0;
+      throw error;
+    }
+  }
+}
+
+/** Puts what has a name in the spool there, whole. */
+export async function putAside(files: Files, directory: string, name: string): Promise<void> {
+  await files.makeDirectory(join(directory, QUARANTINE));
+  await files.rename(join(directory, name), join(directory, QUARANTINE, name));
+}
+
+/** What has the name of a small file of the spool, and is none, is put there: it could not be written otherwise. */
+export async function putNoFilesAside(files: Files, directory: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    try {
+      await files.readAll(join(directory, name));
+    } catch (error) {
+      if (!isNoFile(error)) throw error;
+      await putAside(files, directory, name);
+    }
   }
 }

@@ -7,6 +7,7 @@
  * Before a segment is removed the cursors and the state are written, so that nothing seems to be missing after a crash.
  * Where they cannot be written, as on a full disk, it goes all the same: room is more than a count.
  */
+import { codeOf } from '../../base/errors.ts';
 import type { Files } from '../files.ts';
 import { type Contents, type DropReason, HOUR_MS, TOO_OLD_TIMES } from './contents.ts';
 import type { SpoolLogger } from './logger.ts';
@@ -93,7 +94,7 @@ export class Quota {
   async findMissing(): Promise<Segment[]> {
     const { files, directory, contents } = this.#options;
     const known = contents.segments.filter(({ isMissing }) => !isMissing);
-    const there = new Set((await files.list(directory)).filter((name) => segmentSequence(name) >= 0));
+    const there = new Set((await listThere(files, directory)).filter((name) => segmentSequence(name) >= 0));
     return known.filter(({ name, isRemoved }) => !isRemoved && !there.has(name));
   }
 
@@ -133,7 +134,8 @@ export class Quota {
     await saveMarks();
     for (const segment of segments) {
       try {
-        await files.remove(segment.path);
+        // Under the name of one that is missing may stand what another sensor has made.
+        if (!segment.isMissing) await files.remove(segment.path);
       } catch (error) {
         log.warn('a file of the spool cannot be removed now', { segment: segment.name, error });
         this.#dropped.push(segment);
@@ -144,5 +146,15 @@ export class Quota {
     } catch {
       // They may come back after a crash, and are known then to be done with.
     }
+  }
+}
+
+/** No names where the directory itself is gone. */
+async function listThere(files: Files, directory: string): Promise<string[]> {
+  try {
+    return await files.list(directory);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
+    throw error;
   }
 }

@@ -167,7 +167,7 @@ export class SpoolReader implements RecordSource {
       const open = await this.#openSegment(segment);
       const found = await open.walk.next();
       this.#works();
-      if (seeks !== this.#seeks || segment.isRemoved || this.#isClosed) {
+      if (seeks !== this.#seeks || segment.isRemoved || segment.isMissing || this.#isClosed) {
         await this.#closeSegment();
         return null;
       }
@@ -183,6 +183,8 @@ export class SpoolReader implements RecordSource {
     const seeks = this.#seeks;
     if (this.#open?.segment === segment && this.#open.seeks === seeks) return this.#open;
     await this.#closeSegment();
+    // Also when something has come back under its name: it was counted.
+    if (segment.isMissing) throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' });
     const { files, timers } = this.#context;
     const file = withUnreadable(await files.open(segment.path, false), segment.unreadable, timers);
     this.#open = { segment, file, walk: new SegmentWalk(file, segment), seeks };
@@ -230,7 +232,7 @@ export class SpoolReader implements RecordSource {
     }
     const seeks = this.#seeks;
     if (!isWhole || isWanted) await this.#damaged(open, found.at, found.end, head.count);
-    if (segment.isRemoved || seeks !== this.#seeks) return null;
+    if (segment.isRemoved || segment.isMissing || seeks !== this.#seeks) return null;
     books.position = Math.max(books.position, head.lastSequence);
     books.moveCursor();
     return null;
@@ -306,7 +308,8 @@ export class SpoolReader implements RecordSource {
     if (segment.isRemoved || this.#isClosed) return;
     if (codeOf(error) === 'ENOENT') {
       onDamage(segment);
-      if (segment.isSealed) contents.finishMissing(segment, this.#books);
+      // Before it is known to be missing, memory may still have a part of it.
+      if (segment.isSealed && segment.isMissing) contents.finishMissing(segment, this.#books);
       else await this.#pause(segment);
       return;
     }

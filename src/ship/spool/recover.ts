@@ -14,7 +14,7 @@
  *
  * Records that are missing have no routes any more, so they count for every reader that had not acked them.
  */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { codeOf, SensorError } from '../../base/errors.ts';
 import type { Files, OpenFile } from '../files.ts';
 import type { Timers } from '../timers.ts';
@@ -23,8 +23,8 @@ import { Contents, type ReaderOptions } from './contents.ts';
 import { type FrameHead, openPayload } from './frame.ts';
 import type { SpoolKeys } from './keys.ts';
 import type { SpoolLogger } from './logger.ts';
-import { type Cursor, noMarks, readCursors, readMarks, type SpoolMarks } from './marks.ts';
-import { QUARANTINE, Quarantine } from './quarantine.ts';
+import { type Cursor, isMark, noMarks, readCursors, readMarks, type SpoolMarks } from './marks.ts';
+import { putAside, putNoFilesAside, Quarantine } from './quarantine.ts';
 import type { FoundDamage, FoundFrame } from './scanner.ts';
 import { endNote, pipelinesIdOf, readNotes, Segment, segmentSequence } from './segment.ts';
 import { isLeftover, writeAll } from './small-file.ts';
@@ -74,6 +74,7 @@ class Recovery {
     const { directory, pipelines, readers, keys, memoryBytesMax } = this.#options;
     const { files } = this.#patient;
     const names = (await files.list(directory)).sort();
+    await this.#putMarksAside(names.filter(isMark));
     const saved = await readMarks(files, directory);
     const marks = saved ?? noMarks;
     this.#storedSequence = marks.storedSequence;
@@ -139,11 +140,19 @@ class Recovery {
     this.#segments.push(segment);
   }
 
+  async #putMarksAside(names: readonly string[]): Promise<void> {
+    const { files, directory } = this.#options;
+    try {
+      await putNoFilesAside(files, directory, names);
+    } catch {
+      // It is tried again at the next start.
+    }
+  }
+
   async #putAside(segment: Segment): Promise<void> {
     const { files, directory } = this.#options;
     try {
-      await files.makeDirectory(join(directory, QUARANTINE));
-      await files.rename(segment.path, join(directory, QUARANTINE, segment.name));
+      await putAside(files, directory, segment.name);
     } catch {
       // It stays where it is, and is tried again at the next start.
     }
@@ -207,7 +216,7 @@ class Recovery {
         return false;
       }
       // Behind what the disk does not read there may be more, at another start.
-      if (!hadEnd && !segment.unreadable.isAny) await this.#close(segment, file, cutAt);
+      if (!hadEnd && !segment.unreadable.isAny) await this.#close(segment, cutAt);
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw refusal(segment, error);
       if (segment.frames > 0) return true;
@@ -298,9 +307,11 @@ class Recovery {
   }
 
   /** Cuts off what is torn and writes the note that was not written. A disk that takes nothing leaves it as it is. */
-  async #close(segment: Segment, file: OpenFile, end: number): Promise<void> {
+  async #close(segment: Segment, end: number): Promise<void> {
     segment.dataEnd = end;
+    let file: OpenFile | null = null;
     try {
+      file = await this.#options.files.open(segment.path, true);
       if (end < segment.bytes) await file.truncate(end);
       segment.bytes = end;
       const note = endNote(segment);
@@ -310,6 +321,8 @@ class Recovery {
       segment.hasEnd = true;
     } catch (error) {
       this.#options.log.warn('the end of a segment of the spool cannot be mended now', { segment: segment.name, error });
+    } finally {
+      await file?.close();
     }
   }
 
@@ -364,6 +377,6 @@ function keyUnknown(segment: Segment, keys: SpoolKeys): SensorError {
     'spool-key',
     `Cannot read the spool: ${segment.path} is encrypted with the key ${segment.keyId}`,
     keys.currentId === '' ? 'no key is configured' : `the configured ones are ${[...keys.byId.keys()].join(', ')}`,
-    'Name the old key in spool.oldEncryptionKeys, or give up what is in there with earshot spool purge.',
+    `Name the old key in spool.oldEncryptionKeys, or give up what is in there with earshot spool purge --directory ${dirname(segment.path)} --yes.`,
   );
 }

@@ -15,12 +15,12 @@ import { SensorError } from '../../base/errors.ts';
 import type { Files, OpenFile } from '../files.ts';
 import { nodeFiles } from '../node-files.ts';
 import { namesIn, requireSpool } from './find-spool.ts';
-import { type Hole, readHoles, writeHoles } from './holes.ts';
+import { HOLES, type Hole, readHoles, writeHoles } from './holes.ts';
 import { noKeys, type SpoolKeys } from './keys.ts';
 import { lockSpool, spoolUnwritable } from './lock.ts';
-import { type Cursor, MarkWriter, noMarks, readCursors, readMarks, type SpoolMarks } from './marks.ts';
+import { type Cursor, isMark, MarkWriter, noMarks, readCursors, readMarks, type SpoolMarks } from './marks.ts';
 import { isReadable, type Looked, lookThrough, type OfflineOptions } from './offline.ts';
-import { QUARANTINE, Quarantine } from './quarantine.ts';
+import { putAside, putNoFilesAside, Quarantine } from './quarantine.ts';
 import { endNote, pipelinesIdOf, readNotes, Segment, segmentSequence, startNote } from './segment.ts';
 import { isLeftover, writeAll } from './small-file.ts';
 import { isNoFile } from './unreadable.ts';
@@ -81,6 +81,11 @@ class Repair {
     const done: Record<'mended' | 'setAside' | 'left' | 'whole', string[]> = { mended: [], setAside: [], left: [], whole: [] };
     // A state of a later version is refused before anything is written.
     const marks = await readMarks(files, directory);
+    await putNoFilesAside(
+      files,
+      directory,
+      names.filter((name) => isMark(name) || name === HOLES),
+    );
     await this.#readTables(names);
     for (const name of names) {
       if (isLeftover(name)) await files.remove(join(directory, name));
@@ -172,9 +177,7 @@ class Repair {
   async #putAside(segment: Segment): Promise<'setAside'> {
     // Nobody knows its numbers; a record has at least one byte.
     this.#reservedSequence = Math.max(this.#reservedSequence, segment.firstSequence + segment.bytes);
-    const aside = join(this.#directory, QUARANTINE);
-    await this.#files.makeDirectory(aside);
-    await this.#files.rename(segment.path, join(aside, segment.name));
+    await putAside(this.#files, this.#directory, segment.name);
     return 'setAside';
   }
 

@@ -1,6 +1,7 @@
 /** Small files that are replaced as a whole: after a crash there is the old one or the new one, never a part of it. */
 import type { Files, OpenFile } from '../files.ts';
 import { decodeNote, type Note } from './note.ts';
+import { isNoFile } from './unreadable.ts';
 
 const NEW = '.new';
 
@@ -32,10 +33,19 @@ export function isLeftover(name: string): boolean {
   return name.endsWith(NEW);
 }
 
-/** The note that a file consists of; null when it is not there or damaged. */
+/** The note that a file consists of; null when it is not there, damaged, or no file at all. */
 export async function readNoteFile(files: Files, path: string, kind: string): Promise<Note | null> {
-  const bytes = await files.readAll(path);
+  const bytes = await readFileOrNone(files, path);
   if (bytes === null) return null;
   const note = decodeNote(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), 0);
   return note !== null && note.kind === kind && note.end === bytes.length ? note : null;
+}
+
+async function readFileOrNone(files: Files, path: string): Promise<Uint8Array | null> {
+  try {
+    return await files.readAll(path);
+  } catch (error) {
+    if (isNoFile(error)) return null;
+    throw error;
+  }
 }

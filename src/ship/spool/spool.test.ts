@@ -147,6 +147,46 @@ test('a full disk: the level falls, calls go on from memory, and are written by 
   await rig.close(again);
 });
 
+for (const [why, changes] of [
+  ['the disk is full', {}],
+  ['little is free', { freeBytesMin: 20_000 }],
+] as const) {
+  test(`${why} of calls that every sink has: they go, and the next ones are written`, async () => {
+    const rig = new Rig();
+    const spool = await rig.open({ compression: 'none', ...changes });
+    await rig.store(spool, [KB.repeat(100)]);
+    assert.deepEqual((await linesOf(spool)).length, 1);
+    rig.disk.capacityBytes = rig.disk.usedBytes + 500;
+    await rig.timers.pass(3000);
+    await rig.store(spool, ...Array.from({ length: 5 }, (_, i) => [`${i}${KB}`]));
+    await rig.timers.pass(3000);
+    const { level, fault, durableSequence, lost } = spool.state();
+    assert.deepEqual([level, fault, durableSequence, lost], ['disk', '', 6, 0]);
+    assert.ok(rig.disk.usedBytes < 10_000, `${rig.disk.usedBytes}`);
+    rig.kill();
+    const again = await rig.open();
+    assert.equal((await linesOf(again)).length, 5);
+    assert.equal(again.state().corruptRecords, 0);
+    await rig.close(again);
+  });
+}
+
+test('on a full disk what one sink has not acked stays', async () => {
+  const rig = new Rig();
+  const readers = ['fast', 'dead'].map((name) => ({ name, pipelines: ['all'] }));
+  const spool = await rig.open({ compression: 'none' }, { readers });
+  await rig.store(spool, [KB.repeat(100)]);
+  await linesOf(spool, 'fast');
+  rig.disk.capacityBytes = rig.disk.usedBytes + 500;
+  await rig.store(spool, [KB]);
+  await rig.timers.pass(5000);
+  assert.equal(spool.state().level, 'memory');
+  assert.equal((await linesOf(spool, 'dead')).length, 2);
+  await rig.timers.pass(3000);
+  assert.equal(spool.state().level, 'disk', 'now it may go');
+  await rig.close(spool);
+});
+
 test('a part of a write that a full disk took is cut off, and written again whole', async () => {
   for (let room = 0; room < 1200; room += 97) {
     const rig = new Rig();
@@ -333,10 +373,102 @@ test('a segment whose file somebody removes while it is written costs what was i
   await rig.timers.pass(1100);
   await rig.store(spool, ['b']);
   assert.ok(rig.said.some((line) => line.includes('is gone')));
-  assert.deepEqual(await linesOf(spool), ['a', 'b'], 'it was still in memory');
+  assert.match(spool.state().fault, /[0-9]+[.]segment was removed while the sensor ran/);
+  await rig.timers.pass(65_000);
+  assert.deepEqual([spool.state().level, spool.state().fault], ['disk', ''], 'after a minute it is not told any more');
   rig.kill();
   const again = await rig.open();
-  assert.equal(again.state().readers[0].queued, 1);
+  assert.deepEqual(await linesOf(again), ['a', 'b'], 'it was still in memory, and is written again');
+  await rig.close(again);
+});
+
+test('a folder that is removed at work is a fault of the disk; what memory has is written again into a new one', async () => {
+  const rig = new Rig();
+  const seen: string[] = [];
+  const onState = ({ level, fault }: { level: string; fault: string }): void => void seen.push(`${level}: ${fault}`);
+  const spool = await rig.open({}, { onState });
+  await rig.store(spool, ['a'], ['b']);
+  rig.disk.deleteDirectory('/spool');
+  await rig.store(spool, ['c']);
+  assert.deepEqual(rig.segments(), [], 'it went into the file that is gone');
+  await rig.timers.pass(1200);
+  assert.match(seen[0], /^memory: [/]spool was removed or moved away. Calls wait in memory/);
+  assert.equal(spool.state().level, 'memory', 'so long that somebody sees it');
+  assert.match(spool.state().fault, /[/]spool was removed .*calls that lay only there are lost[.] .*earshot spool purge/);
+  await rig.store(spool, ['d']);
+  assert.equal(spool.state().durableSequence, 4, 'it is written to the disk at once');
+  await rig.timers.pass(65_000);
+  assert.deepEqual([spool.state().level, spool.state().fault], ['disk', '']);
+  rig.kill();
+  const again = await rig.open();
+  assert.deepEqual(await linesOf(again), ['a', 'b', 'c', 'd'], 'a crash takes nothing of it back');
+  const { corruptRecords, readers } = again.state();
+  assert.deepEqual([corruptRecords, readers[0].corrupt], [0, 0]);
+  await rig.close(again);
+});
+
+test('what was removed with a folder and is not in memory counts as corrupt, once', async () => {
+  const rig = new Rig();
+  const readers = ['one', 'two'].map((name) => ({ name, pipelines: ['all'] }));
+  let spool = await rig.open({}, { readers });
+  await rig.store(spool, ['a'], ['b']);
+  await rig.close(spool);
+  spool = await rig.open({}, { readers });
+  await rig.store(spool, ['c']);
+  assert.deepEqual(await linesOf(spool, 'one'), ['a', 'b', 'c']);
+  rig.disk.deleteDirectory('/spool');
+  await rig.timers.pass(1200);
+  const asked = linesOf(spool, 'two');
+  await rig.timers.pass(5000);
+  assert.deepEqual([...(await asked), ...(await linesOf(spool, 'two'))], ['c']);
+  for (const [name, acked, corrupt] of [
+    ['one', 3, 0],
+    ['two', 1, 2],
+  ] as const) {
+    const state = spool.state().readers.find((reader) => reader.name === name);
+    assert.deepEqual([state?.acked, state?.corrupt, state?.queued], [acked, corrupt, 0], name);
+  }
+  await rig.close(spool);
+  spool = await rig.open({}, { readers });
+  assert.deepEqual([spool.state().corruptRecords, spool.state().readers.map(({ corrupt }) => corrupt)], [0, [0, 0]]);
+  await rig.close(spool);
+});
+
+test('while a folder that is gone cannot be made again calls wait in memory, and nothing is said to be durable', async () => {
+  const rig = new Rig();
+  const spool = await rig.open();
+  await rig.store(spool, ['a']);
+  rig.disk.deleteDirectory('/spool');
+  rig.disk.faults.makeDirectory = 'EROFS';
+  await rig.timers.pass(1200);
+  await rig.store(spool, ['b']);
+  const { level, fault, accepted, durableSequence, lost } = spool.state();
+  assert.deepEqual([level, accepted, durableSequence, lost], ['memory', 2, 0, 0]);
+  assert.match(
+    fault,
+    /[/]spool was removed or moved away, and cannot be used again: the file system is read-only[.] .*give that directory/,
+  );
+  await rig.timers.pass(10_000);
+  assert.equal(rig.said.filter((line) => line.includes('directory of the spool is gone')).length, 1);
+  rig.disk.faults.makeDirectory = '';
+  await rig.timers.pass(1200);
+  assert.equal(spool.state().durableSequence, 2);
+  await rig.timers.pass(65_000);
+  assert.deepEqual([spool.state().level, spool.state().fault], ['disk', '']);
+  await rig.close(spool);
+  const again = await rig.open();
+  assert.deepEqual(await linesOf(again), ['a', 'b']);
+  await rig.close(again);
+});
+
+test('a folder that is removed just before the end: what memory has is written into a new one', async () => {
+  const rig = new Rig();
+  const spool = await rig.open();
+  await rig.store(spool, ['a']);
+  rig.disk.deleteDirectory('/spool');
+  await rig.close(spool);
+  const again = await rig.open();
+  assert.deepEqual(await linesOf(again), ['a']);
   await rig.close(again);
 });
 

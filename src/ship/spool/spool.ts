@@ -191,6 +191,7 @@ export class Spool {
       isStored: false,
       isDropped: false,
       segment: null,
+      storedAfter: 0,
     };
     contents.push(frame);
     if (this.#level === 'memory') {
@@ -217,7 +218,9 @@ export class Spool {
   }
 
   get #durableSequence(): number {
-    return this.#disk === null ? this.#contents.lastSequence : this.#contents.durableSequence;
+    const contents = this.#contents;
+    if (this.#disk === null) return contents.lastSequence;
+    return this.#disk.writer.isLost ? contents.safeSequence : contents.durableSequence;
   }
 
   /** The reader of that name, as configured. */
@@ -244,7 +247,7 @@ export class Spool {
     const inMemory = oldest === undefined ? contents.held.after(-1) : null;
     return {
       directory,
-      level: this.#level,
+      level: (this.#disk?.loss ?? '') === '' ? this.#level : 'memory',
       wantedLevel: settings.level,
       fault: this.#fault(),
       offered: contents.offered,
@@ -269,6 +272,8 @@ export class Spool {
     if (this.#isFull) return `${fault === '' ? '' : `${fault} `}Memory is full too (spool.memoryBytesMax): calls are lost.`;
     if (fault !== '') return fault;
     for (const reader of this.#readers.values()) if (reader.fault !== '') return reader.fault;
+    const loss = this.#disk?.loss ?? '';
+    if (loss !== '') return loss;
     if (this.#expiredWhy === '' || this.#timers.nowMs() - this.#expiredAtMs > EXPIRED_TOLD_MS) return '';
     return this.#expiredWhy;
   }

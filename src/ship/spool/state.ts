@@ -1,7 +1,7 @@
 /** State of the spool, as status, stats, metrics and the ledger read it. Plain data. */
 export interface SpoolState {
   readonly directory: string;
-  /** What is promised now: below `wantedLevel` while the disk does not take anything. */
+  /** What is promised now: below `wantedLevel` while the disk does not take anything, and for a minute after files were removed. */
   readonly level: 'memory' | 'os' | 'disk';
   readonly wantedLevel: 'memory' | 'os' | 'disk';
   /** Why the level is lower, or data goes; "" when all is well. */

@@ -115,12 +115,22 @@ export function withUnreadable(file: OpenFile, unreadable: Unreadable, timers: T
 
 /** Nothing that waiting helps: the file is gone, or may not be read, or is no file. */
 function isForGood(error: unknown): boolean {
-  return error instanceof SensorError || ['ENOENT', 'EACCES', 'EPERM'].includes(codeOf(error)) || isNoFile(error);
+  return error instanceof SensorError || codeOf(error) === 'ENOENT' || isForbidden(error) || isNoFile(error);
 }
 
 /** Something else stands there under the name of a file. */
 export function isNoFile(error: unknown): boolean {
   return ['EISDIR', 'ENOTDIR', 'ELOOP', 'ENXIO', 'ENODEV'].includes(codeOf(error));
+}
+
+/** What stands there, as a clause. */
+export function noFileReason(error: unknown): string {
+  return codeOf(error) === 'EISDIR' ? reasonOf(error) : 'it is no regular file';
+}
+
+/** This user may not do that, or nobody may: it says nothing of what lies there. */
+export function isForbidden(error: unknown): boolean {
+  return ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error));
 }
 
 /** Reads for a start: everything is tried again for some seconds. */

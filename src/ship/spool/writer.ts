@@ -12,7 +12,8 @@ import { codeOf, reasonOf } from '../../base/errors.ts';
 import type { Files, OpenFile } from '../files.ts';
 import type { Timers } from '../timers.ts';
 import type { Contents } from './contents.ts';
-import { linkFrame } from './frame.ts';
+import { type EncodedFrame, type FrameContent, linkFrame } from './frame.ts';
+import type { HeldFrame } from './held.ts';
 import type { SpoolLogger } from './logger.ts';
 import { endNote, Segment, startNote } from './segment.ts';
 import { writeAll } from './small-file.ts';
@@ -37,6 +38,8 @@ export interface WriterOptions {
   readonly syncIntervalMs: number;
   readonly syncBytes: number;
   readonly reservedSequence: () => number;
+  /** As a frame goes to the disk. */
+  readonly encode: (frame: HeldFrame, content: FrameContent) => EncodedFrame;
   /** Lets the oldest go until that many bytes more have room in the quota. */
   readonly makeRoom: (bytes: number) => Promise<void>;
   /** The fault has changed. */
@@ -70,7 +73,11 @@ export class Writer {
   #isTrying = false;
   #isClosing = false;
   #diskFault = '';
+  #isDiskFull = false;
   #roomFault = '';
+  #lostFault = '';
+  #lost: Segment[] = [];
+  #isLossDue = false;
   #idle: (() => void)[] = [];
 
   constructor(options: WriterOptions) {
@@ -80,7 +87,12 @@ export class Writer {
 
   /** Why the disk takes nothing; "" when it does. */
   get fault(): string {
-    return this.#diskFault || this.#roomFault;
+    return this.#lostFault || this.#diskFault || this.#roomFault;
+  }
+
+  /** Files are gone, and it is not known where to go on. */
+  get isLost(): boolean {
+    return this.#lostFault !== '';
   }
 
   /** There is something to write. */
@@ -94,6 +106,28 @@ export class Writer {
     this.#roomFault = fault;
     if (before === this.fault) return;
     if (fault !== '') this.#options.contents.acceptAll();
+    this.#options.onChange();
+    this.kick();
+  }
+
+  /**
+   * Somebody has removed these segments, the newest among them, or the whole directory. What memory has of them waits to be
+   * written again, once it is `found` where. Ends when that is so.
+   */
+  async lose(segments: readonly Segment[], fault: string): Promise<void> {
+    const before = this.fault;
+    this.#lostFault = fault;
+    this.#lost.push(...segments);
+    this.#isLossDue = true;
+    this.kick();
+    if (this.#isRunning) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (before !== this.fault) this.#options.onChange();
+  }
+
+  /** The directory is ours, and there to be written. */
+  found(): void {
+    if (!this.isLost) return;
+    this.#lostFault = '';
     this.#options.onChange();
     this.kick();
   }
@@ -115,6 +149,15 @@ export class Writer {
     if (this.#active?.segment !== segment) return;
     this.#isEndDue = true;
     this.kick();
+  }
+
+  /** Where there is no room: the segment ends when nobody needs anything of what is stored, so that it can go. */
+  giveRoom(): void {
+    const { contents } = this.#options;
+    const isShort = this.#roomFault !== '' || (this.#diskFault !== '' && this.#isDiskFull);
+    const segment = this.#active?.segment;
+    if (!isShort || segment === undefined || segment.frames === 0 || !contents.segments.every(({ isDone }) => isDone)) return;
+    this.leave(segment);
   }
 
   /** Begins the next segment when this one has become too old. */
@@ -151,7 +194,10 @@ export class Writer {
   }
 
   #nextWork(): (() => Promise<void>) | null {
-    if (this.#diskFault !== '' && !this.#isTrying) return null;
+    if (this.#isLossDue) return this.#leaveLost;
+    if (this.isLost) return null;
+    // A disk that takes nothing need not take the last note.
+    if (this.#diskFault !== '' && !this.#isTrying) return this.#isEndDue && this.#active !== null && this.#written === 0 ? this.#end : null;
     const { held } = this.#options.contents;
     const next = held.waiting[held.lockedCount];
     const canWrite = next !== undefined && (this.#roomFault === '' || this.#isClosing);
@@ -365,6 +411,19 @@ export class Writer {
     contents.wake();
   }
 
+  async #leaveLost(): Promise<void> {
+    const { contents, encode } = this.#options;
+    this.#isLossDue = false;
+    for (const segment of this.#lost) segment.isMissing = true;
+    const active = this.#active;
+    this.#lost = [];
+    // Nothing is waited for between them: a reader would count what memory has as missing.
+    const abandoned = active?.segment.isMissing === true ? this.#abandon(active) : null;
+    contents.lose(encode);
+    contents.acceptAll();
+    await abandoned;
+  }
+
   async #cut(active: Active): Promise<void> {
     try {
       await active.file.truncate(active.end);
@@ -376,6 +435,8 @@ export class Writer {
 
   async #remove(segment: Segment, file: OpenFile | null): Promise<void> {
     if (file !== null) await closed(file);
+    // What has its name by now is not ours.
+    if (segment.isMissing) return;
     try {
       await this.#options.files.remove(segment.path);
     } catch {
@@ -386,6 +447,7 @@ export class Writer {
   #failed(error: unknown): void {
     const { contents, directory, log, onChange } = this.#options;
     this.#isTrying = false;
+    this.#isDiskFull = ['ENOSPC', 'EDQUOT'].includes(codeOf(error));
     const isNew = this.#diskFault === '';
     this.#diskFault = `${directory} takes nothing: ${reasonOf(error)}. Calls wait in memory; free some space, or mend the disk.`;
     contents.acceptAll();
