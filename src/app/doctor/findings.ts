@@ -384,7 +384,8 @@ const table = {
   },
   'spool-degraded': {
     severity: 'warning',
-    meaning: 'The spool promises less than configured: the disk takes nothing, and calls are kept in memory. A crash would lose these.',
+    meaning:
+      'The spool promises less than configured: the disk takes nothing, and calls are kept in memory, which a crash would lose; or files of it were removed while the sensor ran.',
     next: 'Free space on the disk of spool.directory, or see to the fault that is named; the spool returns to its level by itself.',
   },
   'spool-lost': {

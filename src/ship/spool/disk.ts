@@ -2,7 +2,6 @@
  * What a spool has on the disk, and what is done for it once a second: room on the filesystem, quota, files that somebody
  * has removed, cursors and state, another try after a fault.
  */
-
 import { join } from 'node:path';
 import { reasonOf } from '../../base/errors.ts';
 import type { Settings } from '../../base/settings.ts';
