@@ -87,6 +87,10 @@ test('YAML that is none, and a key that stands twice', () => {
   assert.equal(placesIn('http: {}\nhttp: {}\n')[0], '2:1');
 });
 
+test('a sink that nothing can be called does not vanish without a word', () => {
+  assert.deepEqual(mistakesIn('sinks:\n  __proto__: { type: file, path: /tmp/x }\n'), ['2:3: nothing can have this name']);
+});
+
 test('a file that is not there, and one that cannot be read', () => {
   for (const [path, code] of [
     [join(folder, 'none.yaml'), 'file-missing'],
@@ -250,7 +254,7 @@ test('hostile files', () => {
   assert.ok(mistakesIn(`${'{a: '.repeat(50_000)}\n`).length > 0);
   assert.match(mistakesIn('? [a]\n: 5\n')[0], /must be text/);
   assert.ok(mistakesIn('a: 1\n---\nb: 2\n')[0].includes('second document'));
-  assert.match(mistakesIn('__proto__: { polluted: 1 }\n')[0], /__proto__: there is no such setting/);
+  assert.match(mistakesIn('__proto__: { polluted: 1 }\n')[0], /^1:1: nothing can have this name/);
   assert.match(mistakesIn('http: { constructor: 5, toString: 5 }\n').join(' '), /constructor: there .* http\.toString: there/);
   assert.equal(({} as { polluted?: number }).polluted, undefined);
   assert.equal(mistakesIn('"a\\u001b[31m": 1\n')[0], '1:1: a?[31m: there is no such setting');

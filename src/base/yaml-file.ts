@@ -107,7 +107,7 @@ function mistakesOfYaml(document: Document.Parsed): Mistake[] {
   });
 }
 
-/** The document as plain values. Names that stand twice, and aliases that lead nowhere or to too much, become mistakes. */
+/** The document as plain values. Names that stand twice or that nothing can have, and aliases that lead nowhere or to too much, become mistakes. */
 function plainValueOf(document: Document.Parsed, mistakes: Mistake[]): unknown {
   const anchors = new Set<string>();
   let first = 0;
@@ -119,7 +119,7 @@ function plainValueOf(document: Document.Parsed, mistakes: Mistake[]): unknown {
           first ||= offset;
           if (!anchors.has(node.source)) mistakes.push({ offset, text: 'there is no such anchor before this alias' });
         } else if (node.anchor !== undefined) anchors.add(node.anchor);
-        if (isMap(node)) mistakes.push(...repeatedNames(node));
+        if (isMap(node)) mistakes.push(...wrongNames(node));
       },
     });
     if (mistakes.length === 0) return document.toJS() ?? {};
@@ -131,12 +131,14 @@ function plainValueOf(document: Document.Parsed, mistakes: Mistake[]): unknown {
 }
 
 /** The parser would compare each name with all others, which takes minutes for a file full of names. */
-function repeatedNames(map: YAMLMap): Mistake[] {
+function wrongNames(map: YAMLMap): Mistake[] {
   const names = new Set<string>();
   return map.items.flatMap(({ key }) => {
     const name = keyOf(key);
     const isRepeated = names.has(name);
     names.add(name);
+    // What stands under it would be gone without a word.
+    if (name === '__proto__') return [{ offset: offsetOfNode(key), text: 'nothing can have this name' }];
     return isRepeated ? [{ offset: offsetOfNode(key), text: 'this name stands twice in its section' }] : [];
   });
 }
