@@ -4,6 +4,7 @@ import { masked, setRules } from '../../../test/support/masking.ts';
 import { defaultMasking } from '../default-masking.ts';
 import './document.ts';
 import { maskText } from './text.ts';
+import { walkXml } from './xml.ts';
 
 const CARD = '4111111111111111';
 setRules(defaultMasking.rules);
@@ -20,6 +21,17 @@ test('text that is cut: what may be the beginning of a number is masked, whateve
           JSON.stringify([separator, n]),
         );
     }
+});
+
+test('text that is cut: an IBAN in groups is masked from its beginning, whatever letters are in it', () => {
+  for (const iban of ['BR72 0865 6915 0788 1923 1199 333U J', 'GB82 WEST 1234 5698 7654 32', 'FR14 2004 1010 0505 0001 3M02 606'])
+    for (let n = 6; n <= iban.length; n++) {
+      const text = cut(`pay to ${iban.slice(0, n)}`);
+      assert.match(text, /^pay to (?:\*unreadable\*|\*iban\*.*)$/, `${iban.slice(0, n)} -> ${text}`);
+    }
+  assert.equal(cut('AB12 is the name of a long road'), 'AB12 is the name of a long *unreadable*');
+  const coded = masked('<item>&#x42;R72 0865 6915 0788 1923 1199 333U J', walkXml, true).text;
+  assert.doesNotMatch(coded, /R72|0865|333U/);
 });
 
 test('text that is cut: of columns of numbers no more is masked than a number may have digits', () => {

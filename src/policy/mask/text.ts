@@ -4,7 +4,8 @@
  *   Dear Ann, your card 4111 1111 1111 1111 was charged. password=hunter2
  *
  * Where the kept bytes end early, what may be the beginning of something is masked: the last word, or the last run of digits
- * with separators of numbers between them (detectors/odd-separators.ts), as many digits as a number may have. TAIL_BYTES_MAX at most.
+ * with separators of numbers between them (detectors/odd-separators.ts), as many digits as a number may have; and an IBAN in
+ * groups from its beginning. TAIL_BYTES_MAX at most.
  */
 import { bytes } from '../../base/arena.ts';
 import { separatorsBefore } from './detectors/odd-separators.ts';
@@ -17,6 +18,13 @@ const TAIL_BYTES_MAX = 4096;
 /** No number that is known has more. */
 const TAIL_DIGITS_MAX = 40;
 const SEMICOLON = 59;
+const AMPERSAND = 38;
+const HASH = 35;
+/** ISO 13616: up to 34 characters, written in fours. */
+const IBAN_GROUPS_MAX = 9;
+const GROUP_BYTES = 4;
+/** Of four characters, each may be as long as &#x0042; */
+const CODED_GROUP_BYTES_MAX = 32;
 
 export function maskText(at: number, end: number, isCut: boolean): void {
   noName();
@@ -48,7 +56,38 @@ export function tailAt(at: number, end: number, isCoded = false): number {
   }
   // The digits may end a word: 192.0.2.1 an...
   while (p > stop && B[p - 1] > 32) p--;
+  return accountBefore(p, stop, isCoded);
+}
+
+/** GB82 WEST 1234 5698 7654 3: where an IBAN begins whose last groups are cut; p when none is. With `isCoded` any byte of it may be a reference. */
+function accountBefore(p: number, stop: number, isCoded: boolean): number {
+  let s = p;
+  for (let n = 0; n < IBAN_GROUPS_MAX; n++) {
+    const end = separatorsBefore(s, stop);
+    if (n > 0 && end === s) break;
+    let at = end;
+    while (at > stop && isGroupByte(B[at - 1], isCoded)) at--;
+    const length = end - at;
+    if (length < GROUP_BYTES || length > (isCoded ? CODED_GROUP_BYTES_MAX : GROUP_BYTES)) break;
+    if (beginsAccount(at, end, isCoded)) return at;
+    s = at;
+  }
   return p;
+}
+
+/** Two letters and two digits. */
+function beginsAccount(at: number, end: number, isCoded: boolean): boolean {
+  if (isCoded && end - at > GROUP_BYTES) return true;
+  return end - at === GROUP_BYTES && isLetter(B[at]) && isLetter(B[at + 1]) && isDigit(B[at + 2]) && isDigit(B[at + 3]);
+}
+
+/** With `isCoded` also those of `&#x42;`. */
+function isGroupByte(c: number, isCoded: boolean): boolean {
+  return isDigit(c) || isLetter(c) || (isCoded && (c === AMPERSAND || c === HASH || c === SEMICOLON));
+}
+
+function isLetter(c: number): boolean {
+  return (c | 32) >= 97 && (c | 32) <= 122;
 }
 
 /** 4111 1111 - 1111 1: where the digits before p begin, `most` of them, and what stands between them. */
