@@ -63,8 +63,8 @@ export function refuseSharedFiles({ sinks, output, log }: Pick<Settings, 'sinks'
   }
 }
 
-/** Where a file lies, by the links of its folder. */
-function placeOf(path: string): string {
+/** Where a file lies, or will lie, by the links of its folder. */
+export function placeOf(path: string): string {
   const whole = resolve(path);
   try {
     return realpathSync(whole);

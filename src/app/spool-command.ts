@@ -3,7 +3,7 @@
  * reads, beside a running sensor too; the others are refused then.
  */
 import { closeSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { join, relative } from 'node:path';
 import { SensorError } from '../base/errors.ts';
 import { LETTERS } from '../ship/dead-letters.ts';
 import { goesTo } from '../ship/routes.ts';
@@ -13,6 +13,7 @@ import { type Repaired, repairSpool } from '../ship/spool/repair.ts';
 import { routesIn, type Segment } from '../ship/spool/segment.ts';
 import { openOutput, say, writeBytes, writeText } from './output.ts';
 import { pipelinesOf } from './pipelines.ts';
+import { placeOf } from './sink-files.ts';
 import { readerNamed, readersOf, type SpoolOptions, type SpoolPlace, spoolPlace, withLetters } from './spool-place.ts';
 import { knownText, problemsOf } from './spool-status.ts';
 import { shown } from './terminal.ts';
@@ -125,22 +126,8 @@ function openOutside(path: string, directory: string): number {
 }
 
 function isWithin(path: string, directory: string): boolean {
-  const way = relative(realpathSync(directory), realPlace(resolve(path)));
+  const way = relative(realpathSync(directory), placeOf(path));
   return way !== '..' && !way.startsWith('../');
-}
-
-/** Where a file lies, or will lie, links followed. */
-function realPlace(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    // It is not there yet; its folder may be.
-  }
-  try {
-    return join(realpathSync(dirname(path)), basename(path));
-  } catch {
-    return path;
-  }
 }
 
 /** Whether it is another name of a file there. */

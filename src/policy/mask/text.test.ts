@@ -32,6 +32,7 @@ test('text that is cut: an IBAN in groups is masked from its beginning, whatever
   assert.equal(cut('AB12 is the name of a long road'), 'AB12 is the name of a long *unreadable*');
   const coded = masked('<item>&#x42;R72 0865 6915 0788 1923 1199 333U J', walkXml, true).text;
   assert.doesNotMatch(coded, /R72|0865|333U/);
+  assert.doesNotMatch(masked('<item>see ann.lee@exampl&#x65;&#x2E;com ther', walkXml, true).text, /ann/);
 });
 
 test('text that is cut: of columns of numbers no more is masked than a number may have digits', () => {

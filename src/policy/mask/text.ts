@@ -54,9 +54,16 @@ export function tailAt(at: number, end: number, isCoded = false): number {
     if (!isCoded) break;
     if (p - 1 > stop && B[p - 1] === 32 && B[p - 2] === SEMICOLON) p--;
   }
-  // The digits may end a word: 192.0.2.1 an...
-  while (p > stop && B[p - 1] > 32) p--;
-  return accountBefore(p, stop, isCoded);
+  p = accountBefore(wordAt(p, stop), stop, isCoded);
+  // What was found may end a word: 192.0.2.1 an...
+  return wordAt(p, stop);
+}
+
+/** Where the word begins that p stands in or behind. */
+function wordAt(p: number, stop: number): number {
+  let at = p;
+  while (at > stop && B[at - 1] > 32) at--;
+  return at;
 }
 
 /** GB82 WEST 1234 5698 7654 3: where an IBAN begins whose last groups are cut; p when none is. With `isCoded` any byte of it may be a reference. */

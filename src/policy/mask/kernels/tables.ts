@@ -67,8 +67,6 @@ export const GIVEN_UP = 1;
 export const STRING = 2;
 export const NAME = 3;
 export const BARE = 4;
-/** A string under "name" or "key": the name of what stands under "value". */
-export const KEY = 5;
 /** Beside the place, in the key of values: in JSON strings; in that and in the place of names: in pairs of a form, in cookies, in a path. */
 export const IN_JSON = 256;
 export const IN_FORM = 512;
@@ -77,8 +75,6 @@ export const IN_PATH = 2048;
 /** Segments of a path from this length on may be tokens. */
 export const TOKEN_BYTES_MIN = 16;
 // What is known of a name: flags, then kind of field (header-value.ts), rule, and what counts for values (names.ts).
-/** "name" or "key". */
-export const IS_KEY = 1;
 /** It has a rule, or its values are not looked at as they stand. */
 export const IS_SPECIAL = 2;
 /** Always set. */

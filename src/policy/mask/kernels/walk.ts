@@ -18,9 +18,7 @@ import {
   FROM,
   GIVEN_UP,
   IN_JSON,
-  IS_KEY,
   IS_SPECIAL,
-  KEY,
   KNOWN,
   LEVEL,
   LEVELS_MAX,
@@ -47,9 +45,7 @@ const { equal8, below8, sub8, and128, or128, shr16x8, add8, less8, bitmask } = w
  * look at, with the cells saying where it is and where to go on; DONE at the end; GIVEN_UP for everything that is unusual.
  */
 export function walk(): Fn {
-  const [p, end, place, c, sp, st, q, from, m, n, forced, isKey, hasEscape, t, last, x] = [
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
-  ];
+  const [p, end, place, c, sp, st, q, from, m, n, forced, hasEscape, t, last, x] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
   const constants = {
     zero: splat(0),
     quote: splat(34),
@@ -109,7 +105,7 @@ export function walk(): Fn {
   return {
     name: 'walk',
     parameters: 3,
-    ints: 12,
+    ints: 11,
     vectors: 1 + names.length,
     body: [
       // Once a walk, not once a use.
@@ -117,8 +113,7 @@ export function walk(): Fn {
       set(sp, load32(i32(LEVEL))),
       set(st, load32(i32(STATE))),
       set(last, load32(i32(SLOT))),
-      set(forced, and(load32(i32(FORCED)), i32(1))),
-      set(isKey, shr(load32(i32(FORCED)), i32(1))),
+      set(forced, load32(i32(FORCED))),
       loop(
         when(ge(get(p), get(end)), when(eq(get(st), i32(OVER)), leave(DONE)), giveUp),
         set(c, load8(get(p))),
@@ -150,13 +145,13 @@ export function walk(): Fn {
               set(p, add(get(q), i32(2))),
               set(last, get(m)),
               set(n, load32(get(m), 12)),
-              // A name that has a rule, or names what stands beside it.
+              // A name that has a rule.
               when(
-                and(get(n), i32(IS_KEY | IS_SPECIAL)),
+                and(get(n), i32(IS_SPECIAL)),
                 keepPath(),
                 set(st, i32(VALUE)),
-                set(isKey, and(get(n), i32(IS_KEY))),
-                when(and(get(n), i32(IS_SPECIAL)), set(forced, i32(1)), store32(i32(RULE), and(shr(get(n), i32(RULE_SHIFT)), i32(255)))),
+                set(forced, i32(1)),
+                store32(i32(RULE), and(shr(get(n), i32(RULE_SHIFT)), i32(255))),
                 br(4),
               ),
               set(c, load8(get(p))),
@@ -203,7 +198,6 @@ export function walk(): Fn {
               ),
               keepPath(),
               set(st, i32(VALUE)),
-              set(isKey, i32(0)),
               br(3),
             ),
           ),
@@ -213,7 +207,6 @@ export function walk(): Fn {
           // Most values: so short, and with so few digits, that only a scheme can stand in them (see `clean`).
           block(
             brIf(0, get(forced)),
-            brIf(0, get(isKey)),
             brIf(0, eq(get(st), i32(IN_OBJECT))),
             set(x, load128(get(from))),
             set(n, ctz(or(bitmask(equal8(get(x), k.quote)), i32(0x10000)))),
@@ -246,23 +239,12 @@ export function walk(): Fn {
             set(last, call(NAMED, get(from), get(q), get(place), get(last))),
             when(eq(get(last), i32(0)), leave(NAME)),
             set(n, load32(get(last), 12)),
-            set(isKey, and(get(n), i32(IS_KEY))),
             when(and(get(n), i32(IS_SPECIAL)), set(forced, i32(1)), store32(i32(RULE), and(shr(get(n), i32(RULE_SHIFT)), i32(255)))),
             br(2),
           ),
           set(p, add(get(q), i32(1))),
           set(st, i32(NEXT)),
           when(get(forced), leave(STRING)),
-          when(
-            get(isKey),
-            set(isKey, i32(0)),
-            // Names of parameters are short and have no blanks.
-            set(m, i32(1)),
-            set(t, get(from)),
-            when(gt(sub(get(q), get(from)), i32(64)), set(m, i32(0))),
-            loop(when(lt(get(t), get(q)), when(lt(load8(get(t)), i32(33)), set(m, i32(0))), advance(t, i32(1)), brIf(1, get(m)))),
-            when(get(m), leave(KEY)),
-          ),
           when(eq(get(hasEscape), i32(0)), brIf(2, call(CLEAN, get(from), get(q)))),
           brIf(1, call(KNOWN, get(from), get(q), or(get(place), i32(IN_JSON)))),
           leave(STRING),
@@ -282,7 +264,6 @@ export function walk(): Fn {
           when(or(or(gt(get(st), i32(ELEMENT)), get(forced)), ge(get(sp), i32(LEVELS_MAX))), giveUp),
           advance(sp, i32(1)),
           advance(p, i32(1)),
-          set(isKey, i32(0)),
           when(eq(get(c), i32(123)), store8(add(i32(TYPES), get(sp)), i32(1)), set(st, i32(IN_OBJECT)), br(2)),
           store8(add(i32(TYPES), get(sp)), i32(0)),
           set(st, i32(ELEMENT)),
@@ -292,7 +273,6 @@ export function walk(): Fn {
         ),
         when(isBlank(get(c)), advance(p, i32(1)), br(1)),
         when(gt(get(st), i32(ELEMENT)), giveUp),
-        set(isKey, i32(0)),
         set(from, get(p)),
         // true, false, null
         set(q, i32(0)),
