@@ -184,12 +184,13 @@ function isHeaderType(type: number): boolean {
   return type === HEADERS || type === PUSH_PROMISE || type === CONTINUATION;
 }
 
-function resynchronise(h: Http2Connection, d: Direction, start: number, end: number): number {
-  const passed = Math.min(d.passBytes, end - start);
-  d.passBytes -= passed;
-  C[T_SKIPPED] += passed;
-  const at = start + passed;
-  if (at === end) return end;
+function resynchronise(h: Http2Connection, d: Direction, at: number, end: number): number {
+  if (d.passBytes > 0) {
+    // Whole segments: where one begins, a frame often does.
+    d.passBytes -= end - at;
+    C[T_SKIPPED] += end - at;
+    return end;
+  }
   const p = findFrame(at, end, Math.min(d.frames.frameBytesMax, f.FRAME_BYTES_MAX), h);
   if (p < 0) {
     C[T_SKIPPED] += end - at;
