@@ -40,7 +40,7 @@ const W_RESYNC = weird('http.http2.resynchronised');
 const SETTING_BYTES = 6;
 const SETTINGS_HEADER_TABLE_SIZE = 1;
 const SETTINGS_MAX_FRAME_SIZE = 5;
-const PASS_BYTES_A_STREAM = 4;
+const PASS_BYTES_A_STREAM = 1;
 /** About 1.6 kB each, beside what they hold. */
 const CONNECTIONS_MAX = 65_536;
 
